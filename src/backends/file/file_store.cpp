@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT
+#include "backends/file/file_store.hpp"
+
+#include <fmt/core.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <map>
+#include <mutex>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "posix/process.hpp"
+
+namespace sherlock::file {
+namespace {
+
+constexpr const char* kCompanion = ".sherlock";
+
+struct Stores {
+  std::mutex mutex;
+  std::uint64_t process = 0;
+  std::map<std::tuple<std::string, unsigned, bool>, std::shared_ptr<FileStore>> open;
+  std::vector<std::shared_ptr<FileStore>> replaced;  // holds may still point there: mapped for as long as the process lives
+};
+
+// In a forked child the parent's may be locked for ever; its stores are the parent's anyway.
+Stores& stores() {
+  static std::atomic<Stores*> present{nullptr};
+  Stores* found = present.load(std::memory_order_acquire);
+  while (!found || found->process != posix::process_token()) {
+    auto* fresh = new Stores;
+    fresh->process = posix::process_token();
+    if (present.compare_exchange_strong(found, fresh)) return *fresh;
+    delete fresh;
+  }
+  return *found;
+}
+
+bool same_file(const struct stat& a, const struct stat& b) { return a.st_ino == b.st_ino && a.st_dev == b.st_dev; }
+
+}  // namespace
+
+std::string FileStore::directory_of(const FileClient& client) {
+  // Neither an environment variable nor the session decides: two processes of a user must not silently use two stores.
+  if (client.directory.empty()) return fmt::format("/tmp/sherlock-{}", geteuid());
+  std::string path = posix::absolute_path(client.directory);
+  while (path.size() > 1 && path.back() == '/') path.pop_back();
+  return path;
+}
+
+std::shared_ptr<FileStore> FileStore::open(const FileClient& client, posix::Missing missing) {
+  const std::string path = directory_of(client);
+  Stores& all = stores();
+  const std::lock_guard guard{all.mutex};
+  auto& known = all.open[{path, client.mode.value_or(0), client.allow_remote}];
+  if (known && known->current()) return known;
+
+  posix::UniqueFd directory = posix::open_store_directory(path, client.mode, missing);
+  if (!directory) return nullptr;
+  if (!client.allow_remote) posix::check_local(directory.get(), path);
+  if (missing == posix::Missing::refuse) {
+    struct stat companion;
+    if (posix::sys_fstatat(directory.get(), kCompanion, &companion, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT) return nullptr;
+  }
+  std::shared_ptr<FileStore> fresh{new FileStore{client, path, std::move(directory)}};
+  if (known) all.replaced.push_back(std::move(known));
+  return known = std::move(fresh);
+}
+
+FileStore::FileStore(const FileClient& client, std::string path, posix::UniqueFd directory)
+    : client_{client}, path_{std::move(path)}, process_{posix::process_token()}, directory_{std::move(directory)},
+      companion_{local::Companion::open({directory_.get(), kCompanion, path_ + "/" + kCompanion, client.mode})}, table_{*companion_} {
+  // A shared flock keeps systemd's cleaner of temporary files away. Best effort: somebody may have it locked for his own ends.
+  posix::sys_flock(directory_.get(), LOCK_SH | LOCK_NB);
+  if (posix::sys_fstat(directory_.get(), &directory_stat_) != 0) posix::throw_errno("cannot look at " + path_);
+  companion_stat_ = companion_->file_stat();
+}
+
+bool FileStore::current() const {
+  struct stat directory, companion;
+  return posix::sys_fstatat(AT_FDCWD, path_.c_str(), &directory, AT_SYMLINK_NOFOLLOW) == 0 && same_file(directory, directory_stat_) &&
+         posix::sys_fstatat(directory_.get(), kCompanion, &companion, AT_SYMLINK_NOFOLLOW) == 0 && same_file(companion, companion_stat_) &&
+         companion_->presence().intact();
+}
+
+}  // namespace sherlock::file

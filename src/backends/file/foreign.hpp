@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: MIT
+// Waiting for somebody who is no user of this library to unlock a file. flock(2) wakes only those who block in it, and who blocks in it
+// sees no stop_token, no end of a lease and no replaced file; so this watches for the file being closed, and looks every 5 ms for the rest
+// (an unlock without a close makes no event).
+#pragma once
+
+#include <chrono>
+
+#include "posix/unique_fd.hpp"
+
+namespace sherlock::file {
+
+class ForeignWatch {
+ public:
+  // Sleeps until the file open as `fd` may have been unlocked, at most until `until` (CLOCK_MONOTONIC), never longer than 5 ms.
+  void wait(int fd, std::chrono::nanoseconds until);
+  void reset() { *this = ForeignWatch{}; }
+
+ private:
+  posix::UniqueFd events_;
+  bool unwatched_ = false;  // the kernel gives no watch: slices alone
+  int retries_ = 0;         // looks left after an event: it comes a moment before the kernel drops the lock
+};
+
+}  // namespace sherlock::file

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: MIT
+#include "backends/file/lock_file.hpp"
+
+#include <fmt/core.h>
+#include <sched.h>
+#include <sys/file.h>
+
+#include <cerrno>
+#include <chrono>
+
+#include <sherlock/clock.hpp>
+
+#include "core/failure.hpp"
+#include "posix/file.hpp"
+
+namespace sherlock::file {
+namespace {
+
+using local::Identity;
+
+// O_NONBLOCK: a FIFO in the way must not stop us. No O_TRUNC, no O_CREAT at first: sticky directories refuse that for other users' files.
+constexpr int kOpenFlags = O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
+
+std::string path_of(const FileStore& store, const std::string& name) { return store.path() + "/" + name; }
+
+// flock(2), with errno sorted: 0 done, EWOULDBLOCK somebody has it. The rest is no answer and is thrown.
+bool try_flock(int fd, int operation) {
+  if (posix::sys_flock(fd, operation | LOCK_NB) == 0) return true;
+  if (errno == EWOULDBLOCK) return false;
+  posix::throw_errno("cannot lock the file with flock(2)");
+}
+
+// In a shared store the file must have its mode before anybody else can open it.
+bool create_with_mode(const FileStore& store, const std::string& name, unsigned mode) {
+  const posix::UniqueFd made{posix::sys_openat(store.directory(), ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600)};
+  if (!made) posix::throw_errno("cannot make " + path_of(store, name));
+  if (posix::syscalls().fchmod(made.get(), mode) != 0) posix::throw_errno("cannot set the mode of " + path_of(store, name));
+  return posix::syscalls().linkat(AT_FDCWD, fmt::format("/proc/self/fd/{}", made.get()).c_str(), store.directory(), name.c_str(),
+                                  AT_SYMLINK_FOLLOW) == 0;
+}
+
+// The words of entry.probe: count 32 | who 32.
+bool probed(std::uint64_t probe) { return static_cast<std::uint32_t>(probe) != 0; }
+Identity prober(std::uint64_t probe) { return Identity::unpack(static_cast<std::uint32_t>(probe)); }
+std::uint64_t next_probe(std::uint64_t before, Identity who) { return ((before >> 32) + 1) << 32 | who.packed(); }
+std::uint64_t probe_over(std::uint64_t probe) { return probe & ~0xffffffffull; }
+
+}  // namespace
+
+bool LockFile::open(const FileStore& store) {
+  if (file_) return true;
+  for (int round = 0; round < 100; ++round) {
+    file_ = posix::LockFd::open(store.directory(), name_.c_str(), kOpenFlags);
+    if (!file_ && errno == ENOENT) {
+      if (const auto mode = store.client().mode) {
+        if (create_with_mode(store, name_, *mode) || errno == EEXIST) continue;
+      } else {
+        file_ = posix::LockFd::open(store.directory(), name_.c_str(), kOpenFlags | O_CREAT | O_EXCL, 0600);
+        if (!file_ && errno == EEXIST) continue;
+      }
+      if (!file_ && errno == ENOENT) return false;
+    }
+    if (!file_) {
+      if (errno == ELOOP) throw posix::Unsafe{path_of(store, name_) + " is a symbolic link; remove it"};
+      if (errno == EISDIR || errno == ENXIO) throw posix::Unsafe{path_of(store, name_) + " is not a regular file; remove it"};
+      posix::throw_errno("cannot open " + path_of(store, name_));
+    }
+    try {
+      posix::check_lock_file(file_.opened(), path_of(store, name_), store.client().mode.has_value());
+    } catch (...) {
+      file_.reset();
+      throw;
+    }
+    if (file_.opened().st_nlink == 1) return true;
+    file_.reset();  // removed between its opening and our look
+  }
+  throw sherlock::detail::Failure{Errc::busy, path_of(store, name_) + " is being removed again and again"};
+}
+
+bool LockFile::lock_exclusive(local::Entry& entry, const local::Presence& presence) {
+  std::chrono::nanoseconds give_up{};
+  for (;;) {
+    std::uint64_t before = entry.probe.load();
+    if (try_flock(file_.get(), LOCK_EX)) return true;
+    std::uint64_t after = entry.probe.load();
+    if (before == after && !probed(before)) return false;  // nobody looked while we tried
+    // Refused, but perhaps by somebody's look. Looks are over in no time; a dead one's is wiped away, a stopped one's is waited for a little.
+    const std::chrono::nanoseconds now = clock().monotonic();
+    if (give_up.count() == 0) give_up = now + std::chrono::milliseconds{2};
+    if (now >= give_up) return false;
+    if (probed(after) && !presence.alive(prober(after)))
+      entry.probe.compare_exchange_strong(after, probe_over(after));
+    else if (probed(after))
+      sched_yield();
+  }
+}
+
+bool LockFile::lock_shared() { return try_flock(file_.get(), LOCK_SH); }
+
+bool LockFile::unlock() {
+  if (!file_) return false;
+  if (posix::sys_flock(file_.get(), LOCK_UN) == 0) return true;
+  if (errno == EBADF) return false;
+  posix::throw_errno("cannot unlock the file with flock(2)");
+}
+
+bool LockFile::linked() const {
+  struct stat now;
+  return file_ && posix::sys_fstat(file_.get(), &now) == 0 && now.st_nlink != 0 && now.st_ino == file_.opened().st_ino &&
+         now.st_dev == file_.opened().st_dev;
+}
+
+bool LockFile::at_path(const FileStore& store) const {
+  struct stat now;
+  return posix::sys_fstatat(AT_FDCWD, path_of(store, name_).c_str(), &now, AT_SYMLINK_NOFOLLOW) == 0 &&
+         now.st_ino == file_.opened().st_ino && now.st_dev == file_.opened().st_dev;
+}
+
+bool LockFile::anybody_has(const FileStore& store, const std::string& name, local::Entry* entry, const local::Presence& presence) {
+  // An open file of its own: on the holder's, an unlock would be the holder's.
+  const posix::LockFd file = posix::LockFd::open(store.directory(), name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+  if (!file) {
+    if (errno == ENOENT) return false;
+    posix::throw_errno("cannot open " + path_of(store, name));
+  }
+  std::uint64_t mine = 0;
+  if (entry) {
+    const std::chrono::nanoseconds give_up = clock().monotonic() + std::chrono::milliseconds{2};
+    for (;;) {
+      std::uint64_t before = entry->probe.load();
+      if (!probed(before) || !presence.alive(prober(before))) {
+        mine = next_probe(before, presence.me());
+        if (entry->probe.compare_exchange_strong(before, mine)) break;
+      } else if (clock().monotonic() >= give_up) {
+        return true;  // another one's look does not end; not announced, ours could make somebody's try fail. When in doubt: held
+      } else {
+        sched_yield();
+      }
+    }
+  }
+  struct Over {
+    local::Entry* entry;
+    std::uint64_t mine;
+    ~Over() {
+      if (entry) entry->probe.compare_exchange_strong(mine, probe_over(mine));
+    }
+  } over{entry, mine};
+  if (!try_flock(file.get(), LOCK_SH)) return true;
+  posix::sys_flock(file.get(), LOCK_UN);
+  return false;
+}
+
+}  // namespace sherlock::file

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+// One lock file, and flock(2) on it. The gate word in the companion is taken before: nobody but its owner calls anything but probe(), so flock
+// itself never has a queue of ours. What is in the file is nobody's business: other programs truncate and write such files.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "backends/file/file_store.hpp"
+#include "local/layout.hpp"
+#include "local/presence.hpp"
+#include "posix/descriptors.hpp"
+
+namespace sherlock::file {
+
+class LockFile {
+ public:
+  explicit LockFile(std::string name) : name_{std::move(name)} {}
+
+  // Opens it where it is not open, making it if missing. False: the directory is gone.
+  bool open(const FileStore& store);
+  void close() { file_.reset(); }
+  int descriptor() const { return file_.get(); }
+
+  // The kernel's answer, at once. Errors other than "somebody has it" are thrown.
+  bool lock_exclusive(local::Entry& entry, const local::Presence& presence);
+  bool lock_shared();
+  // Throws when the kernel refuses. False: the descriptor is not ours any more, and the lock is gone with it.
+  bool unlock();
+
+  // Whether the file that is open is the one that the path leads to. A cheap look sees removal and replacement; a path look also sees that it
+  // was moved away, or that the directory was.
+  bool linked() const;
+  bool at_path(const FileStore& store) const;
+
+  // Whether anybody has the file locked, without making a try of ours fail: tries look at entry.probe. Any thread.
+  static bool anybody_has(const FileStore& store, const std::string& name, local::Entry* entry, const local::Presence& presence);
+
+ private:
+  const std::string name_;
+  posix::LockFd file_;
+};
+
+}  // namespace sherlock::file

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT
+// The ends of a hold, and its renewal.
+#include <cerrno>
+#include <mutex>
+
+#include "backends/file/file_impl.hpp"
+#include "local/parking.hpp"
+#include "local/word.hpp"
+
+namespace sherlock {
+
+using local::GateState;
+namespace gate = local::gate;
+
+// Whether what we hold is what a newcomer would find.
+bool FileLock::Impl::still_there(const Binding& b) {
+  if (!file_look_.due()) return true;
+  return file_.linked() && file_.at_path(*b.store) && b.presence().intact();
+}
+
+bool FileLock::Impl::release(const Claim& claim) {
+  std::uint64_t fence = claim.fence;
+  if (!held_fence_.compare_exchange_strong(fence, 0)) return false;  // this hold was let go already
+  const Binding& b = *held_at_;
+  local::Entry& entry = b.entry();
+  const bool lease = !claim.expire.is_infinite();
+  std::unique_lock guard{lease_mutex_, std::defer_lock};
+  if (lease) guard.lock();
+
+  // With a lease the gate may be taken from us; from here on it cannot, so that nobody comes between its end and the unlock.
+  std::uint64_t mine = held_word_;
+  bool ours = true;
+  if (lease) {
+    std::uint64_t word = entry.word.load();
+    const std::uint64_t ending = gate::with(mine, GateState::acquiring);
+    while ((ours = gate::core(word) == mine) && !entry.word.compare_exchange_weak(word, ending | gate::flags(word))) {
+    }
+    if (ours) mine = ending;
+  }
+  const bool there = still_there(b);
+  bool unlocked = false;
+  try {
+    // The file before the gate: who is let through the gate must find the file unlocked.
+    unlocked = file_.unlock();
+  } catch (...) {
+    if (lease && ours) {
+      std::uint64_t word = entry.word.load();
+      while (gate::core(word) == mine && !entry.word.compare_exchange_weak(word, held_word_ | gate::flags(word))) {
+      }
+    }
+    held_fence_.store(claim.fence);
+    throw;
+  }
+  if (!unlocked || !there) file_.close();
+  if (ours) ours = local::pass_on(entry, mine);
+  return ours && unlocked && there;
+}
+
+bool FileLock::Impl::renew(const Claim& claim) {
+  std::unique_lock guard{lease_mutex_, std::defer_lock};
+  const bool lease = !claim.expire.is_infinite();
+  if (lease) guard.lock();
+  if (held_fence_.load() != claim.fence) return false;
+  const Binding& b = *held_at_;
+  local::Entry& entry = b.entry();
+  if (!still_there(b)) return false;
+  std::uint64_t word = entry.word.load();
+  if (!lease) return gate::core(word) == held_word_;
+
+  // The record first, for the next tag, then the word: who judged us by the old record fails on the word, and the new record counts for
+  // both words meanwhile.
+  const std::uint32_t tag = (gate::tag(held_word_) + 1) & static_cast<std::uint32_t>(gate::kTagMask);
+  const std::uint64_t renewed = gate::make(GateState::held, b.presence().me(), tag);
+  const std::uint64_t expiry = expiry_record(claim, tag);
+  std::uint64_t before = held_expiry_;
+  if (!entry.expiry.compare_exchange_strong(before, expiry)) return false;
+  do {
+    if (gate::core(word) != held_word_) return false;
+  } while (!entry.word.compare_exchange_weak(word, renewed | gate::flags(word)));
+  held_word_ = renewed;
+  held_expiry_ = expiry;
+  return true;
+}
+
+std::vector<int> FileLock::Impl::inheritable() const {
+  if (held_fence_.load() == 0) return {};
+  return {held_at_->presence().descriptor(), file_.descriptor()};
+}
+
+}  // namespace sherlock

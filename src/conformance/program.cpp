@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: MIT
+// sherlock-conform, and every program like it.
+#include <getopt.h>
+#include <sysexits.h>
+
+#include <charconv>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include <sherlock/conformance.hpp>
+#include <sherlock/error.hpp>
+#include <sherlock/registry.hpp>
+
+#include "conformance/check.hpp"
+#include "conformance/clauses.hpp"
+#include "conformance/json.hpp"
+
+namespace sherlock::conformance {
+namespace {
+
+constexpr const char* kHelp =
+    R"(Holds a backend to the contract of sherlock's locks, clause by clause, with real processes.
+
+usage: %s --backend NAME [--client TEXT] [--clause N]... [--json]
+       %s --list [--json]
+
+  --backend NAME   whom to judge: %s
+  --client TEXT    its store, as in configure(): a directory, a URL. A store of its own is best; nothing is removed from it
+  --clause N       only this clause; may be given several times
+  --lease SECONDS  the shortest expiry that the store keeps well (0.3)
+  --json           one object instead of lines
+  --list           the clauses, and the traits that a backend must declare for them to apply
+  --help           this
+
+Exit status: 0 no clause is broken, 1 at least one is, 64 the command line makes no sense, 74 the result could not be written, 78 there is no
+such backend, or its client makes no sense.
+)";
+
+class UsageError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+struct Asked {
+  Subject subject;
+  std::vector<Clause> wanted;
+  bool json = false, list = false, help = false;
+};
+
+template <class Number>
+Number number_of(const char* option, const char* text) {
+  Number number{};
+  const char* const end = text + std::strlen(text);
+  if (const auto [stop, error] = std::from_chars(text, end, number); error != std::errc{} || stop != end)
+    throw UsageError{std::string{option} + ": '" + text + "' is no number"};
+  return number;
+}
+
+Clause clause_of(const char* text) {
+  const int number = number_of<int>("--clause", text);
+  for (const Clause& clause : clauses())
+    if (clause.number == number) return clause;
+  throw UsageError{std::string{"there is no clause "} + text + ", see --list"};
+}
+
+Asked read(int argc, char** argv) {
+  static const option options[] = {{"backend", required_argument, nullptr, 'b'}, {"client", required_argument, nullptr, 'c'},
+                                   {"clause", required_argument, nullptr, 'n'},  {"lease", required_argument, nullptr, 'e'},
+                                   {"json", no_argument, nullptr, 'j'},          {"list", no_argument, nullptr, 'l'},
+                                   {"help", no_argument, nullptr, 'h'},          {nullptr, 0, nullptr, 0}};
+  Asked asked;
+  opterr = 0;
+  optind = 1;
+  for (int letter; (letter = getopt_long(argc, argv, ":b:c:h", options, nullptr)) != -1;) {
+    switch (letter) {
+      case 'b': asked.subject.backend = optarg; break;
+      case 'c': asked.subject.client = optarg; break;
+      case 'n': asked.wanted.push_back(clause_of(optarg)); break;
+      case 'e': asked.subject.lease = std::chrono::duration<double>{number_of<double>("--lease", optarg)}; break;
+      case 'j': asked.json = true; break;
+      case 'l': asked.list = true; break;
+      case 'h': asked.help = true; break;
+      case ':': throw UsageError{std::string{argv[optind - 1]} + " wants a value"};
+      default: throw UsageError{std::string{"'"} + argv[optind - 1] + "' is not understood"};
+    }
+  }
+  if (asked.help) return asked;
+  if (optind < argc) throw UsageError{std::string{"'"} + argv[optind] + "' is not understood"};
+  if (asked.wanted.empty()) asked.wanted = clauses();
+  if (asked.list) return asked;
+  if (asked.subject.backend.empty()) throw UsageError{"--backend is missing"};
+  if (asked.subject.lease.ns() <= std::chrono::nanoseconds{0}) throw UsageError{"--lease must be more than 0"};
+  asked.subject.limit = std::chrono::seconds{60} + 40 * asked.subject.lease.ns();
+  return asked;
+}
+
+std::string known_backends() {
+  std::string all;
+  for (const std::string& name : registry().names()) all += (all.empty() ? "" : ", ") + name;
+  return all;
+}
+
+const char* text(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::kept: return "kept";
+    case Outcome::broken: return "broken";
+    case Outcome::not_applicable: return "not applicable";
+  }
+  return "";
+}
+
+std::string needs_of(const Clause& clause) {
+  std::string all;
+  for (const Need need : clause.needs) all += (all.empty() ? "" : ", ") + text(need);
+  return all;
+}
+
+void list(const Asked& asked) {
+  std::string objects;
+  for (const Clause& clause : asked.wanted) {
+    const std::string needs = needs_of(clause), name{clause.name};
+    if (asked.json)
+      objects += (objects.empty() ? "" : ",") + json_object({{"number", std::to_string(clause.number)}, {"group", json_text(clause.group)},
+                                                             {"name", json_text(name)}, {"needs", json_text(needs)}});
+    else
+      std::printf("%2d. %s%s\n", clause.number, name.c_str(), needs.empty() ? "" : (" (" + needs + ")").c_str());
+  }
+  if (asked.json) std::puts(json_object({{"version", "1"}, {"clauses", "[" + objects + "]"}}).c_str());
+}
+
+bool judge_all(const Asked& asked) {
+  const Timer timer;
+  std::map<Outcome, int> count;
+  std::string objects;
+  for (const Clause& clause : asked.wanted) {
+    const Verdict verdict = run(clause, asked.subject);
+    ++count[verdict.outcome];
+    const std::string name{clause.name};
+    if (asked.json)
+      objects += (objects.empty() ? "" : ",") +
+                 json_object({{"number", std::to_string(clause.number)}, {"group", json_text(clause.group)}, {"name", json_text(name)},
+                              {"outcome", json_text(text(verdict.outcome))}, {"why", verdict.why.empty() ? "null" : json_text(verdict.why)}});
+    else
+      std::printf("%-14s  %2d. %s%s%s\n", text(verdict.outcome), clause.number, name.c_str(), verdict.why.empty() ? "" : ": ",
+                  printable(verdict.why).c_str());
+    std::fflush(stdout);
+  }
+  const int kept = count[Outcome::kept], broken = count[Outcome::broken], not_applicable = count[Outcome::not_applicable];
+  if (asked.json)
+    std::puts(json_object({{"version", "1"}, {"backend", json_text(asked.subject.backend)}, {"clauses", "[" + objects + "]"},
+                           {"kept", std::to_string(kept)}, {"broken", std::to_string(broken)}, {"not_applicable", std::to_string(not_applicable)}})
+                  .c_str());
+  else
+    std::printf("%zu clauses on %s: %d kept, %d broken, %d not applicable, in %.1f s\n", asked.wanted.size(), asked.subject.backend.c_str(), kept, broken,
+                not_applicable, std::chrono::duration<double>{timer.elapsed()}.count());
+  return broken == 0;
+}
+
+int guarded(const char* program, int argc, char** argv) {
+  const auto complain = [program](const char* what, const char* more) { std::fprintf(stderr, "%s: %s%s\n", program, what, more); };
+  bool good = true;
+  try {
+    const Asked asked = read(argc, argv);
+    if (asked.help) {
+      std::printf(kHelp, program, program, known_backends().c_str());
+    } else if (asked.list) {
+      list(asked);
+    } else {
+      registry().find(asked.subject.backend).check(asked.subject.client.empty() ? AnyClient{} : AnyClient{asked.subject.client});
+      good = judge_all(asked);
+    }
+  } catch (const UsageError& e) {
+    complain(e.what(), "; see --help");
+    return EX_USAGE;
+  } catch (const ConfigurationException& e) {
+    complain(e.what(), "");
+    return EX_CONFIG;
+  } catch (const std::exception& e) {
+    complain(e.what(), "");
+    return EX_OSERR;
+  }
+  if (std::fflush(stdout) != 0 || std::ferror(stdout)) {
+    complain("cannot write the result: ", std::strerror(errno));
+    return EX_IOERR;
+  }
+  return good ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (const auto played = peer_main(argc, argv)) return *played;
+  const char* const slash = argc > 0 ? std::strrchr(argv[0], '/') : nullptr;
+  return guarded(argc > 0 ? (slash ? slash + 1 : argv[0]) : "sherlock-conform", argc, argv);
+}
+
+}  // namespace sherlock::conformance

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT
+#include <sherlock/clock.hpp>
+
+#include <atomic>
+#include <condition_variable>
+#include <ctime>
+#include <mutex>
+
+namespace sherlock {
+namespace {
+
+std::chrono::nanoseconds read(clockid_t id) {
+  timespec t;
+  clock_gettime(id, &t);
+  return std::chrono::seconds{t.tv_sec} + std::chrono::nanoseconds{t.tv_nsec};
+}
+
+class RealClock final : public Clock {
+ public:
+  std::chrono::nanoseconds monotonic() const override { return read(CLOCK_MONOTONIC); }
+  std::chrono::nanoseconds boottime() const override { return read(CLOCK_BOOTTIME); }
+  std::chrono::system_clock::time_point wall() const override { return std::chrono::system_clock::now(); }
+
+  void sleep_until(std::chrono::nanoseconds deadline, std::stop_token stop) override {
+    std::mutex mutex;
+    std::condition_variable_any wake;
+    std::unique_lock lock{mutex};
+    const auto never_true = [] { return false; };
+    // steady_clock is CLOCK_MONOTONIC; an instant too far away to be added to is waited for without end.
+    if (deadline == std::chrono::nanoseconds::max())
+      wake.wait(lock, stop, never_true);
+    else
+      wake.wait_until(lock, stop, std::chrono::steady_clock::time_point{deadline}, never_true);
+  }
+};
+
+std::atomic<Clock*> replaced{nullptr};
+
+}  // namespace
+
+Clock::~Clock() = default;
+
+Clock& real_clock() {
+  static auto* const clock = new RealClock;  // never destroyed: locks of static duration still ask it
+  return *clock;
+}
+
+Clock& clock() noexcept {
+  Clock* in_use = replaced.load(std::memory_order_acquire);
+  return in_use ? *in_use : real_clock();
+}
+
+Clock* set_clock(Clock* replacement) noexcept {
+  Clock* before = replaced.exchange(replacement);
+  return before ? before : &real_clock();
+}
+
+}  // namespace sherlock

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+#include "core/defaults.hpp"
+
+#include <fmt/core.h>
+
+#include <mutex>
+#include <utility>
+
+#include <sherlock/error.hpp>
+
+#include "posix/process.hpp"
+
+namespace sherlock::detail {
+namespace {
+
+struct Configured {
+  std::mutex mutex;
+  std::shared_ptr<const Options> options = std::make_shared<const Options>();
+};
+
+Configured& configured() {
+  static auto* const made = new Configured;
+  return *made;
+}
+
+void check_duration(const char* option, const std::optional<Duration>& given, bool zero_allowed) {
+  if (!given) return;
+  const char* wrong = given->is_nan()                                 ? "is not a number"
+                      : given->is_negative()                          ? "is negative"
+                      : !zero_allowed && given->ns().count() == 0     ? "must be more than 0"
+                                                                      : nullptr;
+  if (wrong) throw ConfigurationException{fmt::format("{} = {} {}", option, given->text(), wrong)};
+}
+
+void check_size(const char* option, std::size_t size, std::size_t most) {
+  if (size > most) throw ConfigurationException{fmt::format("{} of {} bytes is too long: at most {}", option, size, most)};
+}
+
+}  // namespace
+
+std::shared_ptr<const Options> configured_options() {
+  const std::lock_guard guard{configured().mutex};
+  return configured().options;
+}
+
+void set_configured_options(std::shared_ptr<const Options> options) {
+  const std::lock_guard guard{configured().mutex};
+  configured().options = std::move(options);
+}
+
+void check_options(const Options& options) {
+  check_duration("expire", options.expire, false);  // a lease of no length would end before it began
+  check_duration("timeout", options.timeout, true);
+  check_duration("retry_interval", options.retry_interval, false);
+  if (options.ns) check_size("ns", options.ns->size(), kMaxNs);
+  if (options.label) check_size("label", options.label->size(), kMaxLabel);
+}
+
+void check_name(const std::string& name) {
+  if (name.empty()) throw ConfigurationException{"name is empty: a lock needs a name of 1 to 1024 bytes"};
+  check_size("name", name.size(), kMaxName);
+}
+
+std::string program_name() { return posix::program_name(); }
+
+}  // namespace sherlock::detail

@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: MIT
+#include "local/companion.hpp"
+
+#include <fmt/core.h>
+#include <linux/falloc.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/interprocess/file_mapping.hpp>
+#include <boost/interprocess/mapped_region.hpp>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <ctime>
+
+#include <sherlock/clock.hpp>
+
+#include "core/failure.hpp"
+#include "posix/file.hpp"
+#include "posix/process.hpp"
+
+namespace sherlock::local {
+
+namespace bip = boost::interprocess;
+using detail::Failure;
+
+namespace {
+
+constexpr int kOpenFlags = O_RDWR | O_NOFOLLOW | O_NONBLOCK;
+
+// Through the descriptor's own name, so that it is this very file even when its path has become another one.
+std::unique_ptr<bip::mapped_region> map_through(int fd, std::uint64_t offset, std::uint64_t size, const std::string& path) {
+  try {
+    const bip::file_mapping file{fmt::format("/proc/self/fd/{}", fd).c_str(), bip::read_write};
+    return std::make_unique<bip::mapped_region>(file, bip::read_write, static_cast<bip::offset_t>(offset), static_cast<std::size_t>(size));
+  } catch (const bip::interprocess_exception& e) {
+    throw std::system_error{e.get_native_error(), std::generic_category(), "cannot map " + path + " (is /proc mounted?)"};
+  }
+}
+
+void initialise(std::byte* base, std::uint64_t floor) {
+  auto& header = *reinterpret_cast<Header*>(base);
+  header.format = kFormat;
+  const posix::BootId boot = posix::boot_id();
+  std::copy(boot.begin(), boot.end(), header.boot_id);
+  header.time_namespace = posix::namespace_id("time");
+  header.floor.store(floor);
+  header.text_used.store(0);
+  header.segments.store(1);
+  header.magic.store(kMagic);
+}
+
+// Built privately and linked complete: nobody ever sees half of it, and a creator that dies leaves nothing behind.
+void create(const Companion::Place& place) {
+  posix::UniqueFd file{posix::sys_openat(place.dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600)};
+  std::string temporary;
+  if (!file && (errno == EOPNOTSUPP || errno == EISDIR || errno == ENOENT)) {
+    // A file system without nameless files.
+    static std::atomic<unsigned> made{0};
+    temporary = fmt::format("{}-{:016x}-{}", place.name, posix::process_token(), made.fetch_add(1));
+    file.reset(posix::sys_openat(place.dir, temporary.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
+  }
+  if (!file) posix::throw_errno("cannot make " + place.path);
+  struct RemoveTemporary {
+    int dir;
+    const std::string& name;
+    ~RemoveTemporary() {
+      if (!name.empty()) posix::syscalls().unlinkat(dir, name.c_str(), 0);
+    }
+  } remove{place.dir, temporary};
+
+  if (place.mode && posix::syscalls().fchmod(file.get(), *place.mode & 0666) != 0) posix::throw_errno("cannot set the mode of " + place.path);
+  // Not ftruncate: on a full file system the first store would be a SIGBUS.
+  if (posix::sys_fallocate(file.get(), 0, kFirstSegment) != 0) posix::throw_errno("cannot make room for " + place.path);
+  const auto region = map_through(file.get(), 0, kFirstSegment, place.path);
+  initialise(static_cast<std::byte*>(region->get_address()), 0);
+
+  const std::string from = temporary.empty() ? fmt::format("/proc/self/fd/{}", file.get()) : temporary;
+  const int from_dir = temporary.empty() ? AT_FDCWD : place.dir;
+  if (posix::syscalls().linkat(from_dir, from.c_str(), place.dir, place.name, temporary.empty() ? AT_SYMLINK_FOLLOW : 0) != 0 && errno != EEXIST)
+    posix::throw_errno("cannot publish " + place.path);
+}
+
+// Takes the byte that orders opening and remaking; nobody has it for more than the time of that, unless he is stopped.
+void lock_init_byte(int fd, short type, const std::string& path) {
+  const auto give_up = clock().monotonic() + std::chrono::seconds{1};
+  for (auto nap = std::chrono::microseconds{20};; nap = std::min(2 * nap, std::chrono::microseconds{5000})) {
+    struct flock lock {};
+    lock.l_type = type;
+    lock.l_whence = SEEK_SET;
+    lock.l_start = kInitByte;
+    lock.l_len = 1;
+    if (posix::sys_fcntl_lock(fd, F_OFD_SETLK, &lock) == 0) return;
+    if (errno != EAGAIN && errno != EACCES) posix::throw_errno("cannot lock " + path);
+    if (clock().monotonic() >= give_up)
+      throw Failure{Errc::busy, path + " has been in the making by another process for a second; is that process stopped?"};
+    const timespec t = posix::as_timespec(nap);
+    nanosleep(&t, nullptr);
+  }
+}
+
+}  // namespace
+
+std::unique_ptr<Companion> Companion::open(const Place& place) {
+  for (int round = 0;; ++round) {
+    posix::LockFd file = posix::LockFd::open(place.dir, place.name, kOpenFlags);
+    if (file) {
+      posix::check_lock_file(file.opened(), place.path, place.mode.has_value());
+      std::unique_ptr<Companion> made{new Companion{place, std::move(file)}};
+      made->settle();
+      // Removed while we opened it: everybody else will find another one.
+      struct stat now;
+      if (posix::sys_fstatat(place.dir, place.name, &now, AT_SYMLINK_NOFOLLOW) == 0 && now.st_ino == made->file_.opened().st_ino) return made;
+      if (round > 100) throw Failure{Errc::busy, place.path + " is being removed again and again"};
+      continue;
+    }
+    if (errno != ENOENT) posix::throw_errno("cannot open " + place.path);
+    create(place);
+  }
+}
+
+Companion::Companion(const Place& place, posix::LockFd file) : path_{place.path}, file_{std::move(file)} {}
+
+// Only ever of a companion that was replaced while it was opened.
+Companion::~Companion() {
+  if (!presence_ || presence_->withdraw()) return;
+  // Another thread's list of robust mutexes leads through our mapping.
+  for (auto& region : regions_) (void)region.release();
+}
+
+// From an open file to a place among those present, with nobody remaking it meanwhile.
+void Companion::settle() {
+  lock_init_byte(file_.get(), F_RDLCK, path_);
+  struct stat now;
+  if (posix::sys_fstat(file_.get(), &now) != 0) posix::throw_errno("cannot look at " + path_);
+  if (static_cast<std::uint64_t>(now.st_size) < kFirstSegment || (map(0), !valid())) {
+    lock_init_byte(file_.get(), F_UNLCK, path_);
+    lock_init_byte(file_.get(), F_WRLCK, path_);
+    remake();
+    lock_init_byte(file_.get(), F_RDLCK, path_);
+  }
+  // A shared flock: systemd's cleaner of temporary files leaves files alone that have one. Best effort.
+  posix::sys_flock(file_.get(), LOCK_SH | LOCK_NB);
+  presence_ = std::make_unique<Presence>(file_, &slot(0));
+  lock_init_byte(file_.get(), F_UNLCK, path_);
+}
+
+bool Companion::valid() const {
+  const Header& h = header();
+  const posix::BootId boot = posix::boot_id();
+  return h.magic.load() == kMagic && h.format == kFormat && std::equal(boot.begin(), boot.end(), h.boot_id) &&
+         h.time_namespace == posix::namespace_id("time") && h.segments.load() >= 1 && h.segments.load() <= kMaxSegments;
+}
+
+// Alone with the file, as far as processes that keep the rules go.
+void Companion::remake() {
+  struct stat now;
+  if (posix::sys_fstat(file_.get(), &now) != 0) posix::throw_errno("cannot look at " + path_);
+  std::uint64_t floor = 0;
+  const bool whole = static_cast<std::uint64_t>(now.st_size) >= kFirstSegment;
+  if (whole) {
+    map(0);
+    if (valid()) return;  // somebody was quicker
+    const Header& h = header();
+    const std::uint64_t magic = h.magic.load();
+    if (magic != kMagic && magic != 0)
+      throw Failure{Errc::damaged, path_ + " is no companion of this library; remove it if it is not yours"};
+    if (Presence::anybody(file_.get())) {
+      if (magic == kMagic && h.format != kFormat)
+        throw Failure{Errc::damaged, fmt::format("{} has format {:#x} and is in use; this program understands {:#x}. Let both use the same version of the library",
+                                                 path_, h.format, kFormat)};
+      if (h.time_namespace != posix::namespace_id("time"))
+        throw Failure{Errc::unavailable, path_ + " is in use by processes of another time namespace, whose leases cannot be compared with ours"};
+      throw Failure{Errc::damaged, path_ + " is damaged and in use"};
+    }
+    // Fences must not go back where a reboot can help it.
+    if (magic == kMagic && h.format == kFormat) {
+      floor = h.floor.load();
+      for (std::uint32_t i = 0; i < kFirstEntries; ++i) floor = std::max(floor, entry(0, i).fence.load());
+    }
+  } else if (now.st_size != 0 && Presence::anybody(file_.get())) {
+    throw Failure{Errc::damaged, fmt::format("{} was cut to {} bytes while in use", path_, now.st_size)};
+  }
+  if (posix::sys_fallocate(file_.get(), 0, kFirstSegment) != 0) posix::throw_errno("cannot make room for " + path_);
+  map(0);
+  header().magic.store(0);
+  std::memset(reinterpret_cast<void*>(base_[0].load() + 4096), 0, kFirstSegment - 4096);
+  if (static_cast<std::uint64_t>(now.st_size) > kFirstSegment &&
+      fallocate(file_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, kFirstSegment, now.st_size - static_cast<off_t>(kFirstSegment)) != 0)
+    posix::throw_errno("cannot clear " + path_ + "; remove it");
+  initialise(base_[0].load(), floor);
+}
+
+void Companion::map(std::uint32_t segment) {
+  const std::lock_guard guard{mapping_};
+  if (base_[segment].load(std::memory_order_acquire)) return;
+  const SegmentShape shape = segment_shape(segment);
+  struct stat now;
+  if (posix::sys_fstat(file_.get(), &now) != 0) posix::throw_errno("cannot look at " + path_);
+  if (static_cast<std::uint64_t>(now.st_size) < shape.begin + shape.size)
+    throw Failure{Errc::damaged, fmt::format("{} ends at byte {} and should have {}", path_, now.st_size, shape.begin + shape.size)};
+  regions_.push_back(map_through(file_.get(), shape.begin, shape.size, path_));
+  base_[segment].store(static_cast<std::byte*>(regions_.back()->get_address()), std::memory_order_release);
+}
+
+std::uint32_t Companion::segments() {
+  const std::uint32_t count = std::min(header().segments.load(), kMaxSegments);
+  for (std::uint32_t i = 1; i < count; ++i)
+    if (!base_[i].load(std::memory_order_acquire)) map(i);
+  return count;
+}
+
+// Whoever comes may do this, again and again: reserved space that is there already stays as it is.
+void Companion::grow(std::uint32_t segments) {
+  if (segments >= kMaxSegments) throw Failure{Errc::system, path_ + " is full: too many names; `sherlock clean` removes unused ones"};
+  const SegmentShape shape = segment_shape(segments);
+  if (posix::sys_fallocate(file_.get(), static_cast<off_t>(shape.begin), static_cast<off_t>(shape.size)) != 0)
+    posix::throw_errno("cannot make room for more names in " + path_);
+  header().segments.compare_exchange_strong(segments, segments + 1);
+}
+
+Entry& Companion::entry(std::uint32_t segment, std::uint32_t index) const {
+  const SegmentShape shape = segment_shape(segment);
+  std::byte* base = base_[segment].load(std::memory_order_acquire);
+  return *reinterpret_cast<Entry*>(base + (shape.entries_at - shape.begin) + std::uint64_t{index & (shape.entries - 1)} * kEntryStride);
+}
+
+std::uint32_t Companion::number(std::uint32_t segment, std::uint32_t index) {
+  std::uint32_t before = 0;
+  for (std::uint32_t i = 0; i < segment; ++i) before += segment_shape(i).entries;
+  return before + index;
+}
+
+std::uint32_t Companion::allocate_text(std::uint32_t capacity) {
+  const std::uint32_t size = (static_cast<std::uint32_t>(sizeof(TextBlock)) + capacity + 15) & ~15u;
+  const std::uint32_t count = segments();
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const SegmentShape shape = segment_shape(i);
+    std::byte* base = base_[i].load(std::memory_order_acquire);
+    Word& used = i == 0 ? header().text_used : reinterpret_cast<SegmentHeader*>(base + (shape.text_at - kEntryStride - shape.begin))->text_used;
+    const std::uint64_t room = shape.begin + shape.size - shape.text_at;
+    std::uint32_t start = used.load();
+    while (start + std::uint64_t{size} <= room)
+      if (used.compare_exchange_weak(start, start + size)) {
+        const std::uint64_t offset = shape.text_at + start;
+        reinterpret_cast<TextBlock*>(base + (offset - shape.begin))->capacity = size - static_cast<std::uint32_t>(sizeof(TextBlock));
+        return static_cast<std::uint32_t>(offset / 16);
+      }
+  }
+  return 0;
+}
+
+TextBlock* Companion::text(std::uint32_t offset) const {
+  const std::uint64_t at = std::uint64_t{offset} * 16;
+  for (std::uint32_t i = 0; i < kMaxSegments; ++i) {
+    std::byte* base = base_[i].load(std::memory_order_acquire);
+    if (!base) return nullptr;
+    const SegmentShape shape = segment_shape(i);
+    const std::uint64_t end = shape.begin + shape.size;
+    if (at < shape.text_at || at + sizeof(TextBlock) > end) continue;
+    auto* block = reinterpret_cast<TextBlock*>(base + (at - shape.begin));
+    return at + sizeof(TextBlock) + block->capacity <= end ? block : nullptr;
+  }
+  return nullptr;
+}
+
+}  // namespace sherlock::local

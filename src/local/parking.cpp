@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: MIT
+#include "local/parking.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+
+#include <sherlock/clock.hpp>
+
+#include "local/presence.hpp"
+#include "local/wait_cells.hpp"
+#include "posix/futex.hpp"
+
+namespace sherlock::local {
+
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+using std::chrono::nanoseconds;
+
+namespace {
+
+constexpr nanoseconds kSlice = milliseconds{50};        // the longest sleep without a look
+constexpr nanoseconds kBlindSlice = milliseconds{5};    // the same where a death would wake nobody
+constexpr nanoseconds kHandAfter = milliseconds{1};     // an heir that has waited this long asks for the lock to be handed over
+constexpr nanoseconds kReservation = milliseconds{5};   // how long a reservation counts: the heir may be stopped
+constexpr nanoseconds kForeignStale = milliseconds{20}; // how long a waiter for a foreigner may stand still before it is doubted
+constexpr nanoseconds kFirstNap = microseconds{20};     // between looks at the presence of one who is dying,
+constexpr nanoseconds kLastNap = milliseconds{2};       // doubling up to this, then kBlindSlice
+
+bool cas(Word64& word, std::uint64_t& expected, std::uint64_t desired) { return word.compare_exchange_strong(expected, desired); }
+
+// How many woke up.
+long wake_one_in_queue(Entry& entry) {
+  entry.elders.fetch_add(1);
+  entry.queue.fetch_add(1);
+  if (entry.elder_count.load() != 0 && posix::futex_wake(entry.elders) > 0) return 1;
+  return posix::futex_wake(entry.queue);
+}
+
+// The heir's seat is empty: wakes the one who has slept longest to take it.
+void promote(Entry& entry) {
+  if (wake_one_in_queue(entry) > 0) return;
+  std::uint64_t word = entry.word.load();
+  if (!(word & gate::kQueue) || (word & gate::kHeir)) return;
+  // Nobody sleeps, so the mark may go; but somebody may be about to, on the count that it read before the mark went. Hence once more.
+  if (cas(entry.word, word, word & ~gate::kQueue)) wake_one_in_queue(entry);
+}
+
+void wake_heir(Entry& entry) {
+  entry.heir.fetch_add(1);
+  posix::futex_wake(entry.heir);
+}
+
+// On the words at once, where the kernel can; otherwise on the first, in short slices.
+long sleep_on(posix::FutexWaiter* waiters, unsigned count, nanoseconds until) {
+  static std::atomic<bool> cannot{false};
+  if (!cannot.load(std::memory_order_relaxed)) {
+    const long woken = posix::futex_wait_any(waiters, count, until);
+    if (woken >= 0 || (errno != ENOSYS && errno != EPERM)) return woken;
+    cannot = true;
+  }
+  const auto& word = *reinterpret_cast<const Word*>(static_cast<std::uintptr_t>(waiters[0].address));
+  const nanoseconds short_slice = clock().monotonic() + kBlindSlice;
+  return posix::futex_wait(word, static_cast<std::uint32_t>(waiters[0].value), count > 1 ? std::min(until, short_slice) : until);
+}
+
+std::uint64_t next_id(Identity me) {
+  static std::atomic<std::uint32_t> waiters{0};
+  return std::uint64_t{waiters.fetch_add(1) + 1} << 32 | me.packed();
+}
+
+bool dead_heir(const Presence& presence, std::uint64_t heir_id) {
+  return heir_id == 0 || !presence.alive(Identity::unpack(static_cast<std::uint32_t>(heir_id)));
+}
+
+}  // namespace
+
+bool pass_on(Entry& entry, std::uint64_t mine) {
+  std::uint64_t word = entry.word.load();
+  for (;;) {
+    if (gate::core(word) != gate::core(mine)) return false;
+    if (word & gate::kHand) {
+      if (!cas(entry.word, word, gate::with(word, GateState::reserved) & ~(gate::kHand | gate::kAsleep))) continue;
+      wake_heir(entry);
+      return true;
+    }
+    if (!cas(entry.word, word, gate::with(word, GateState::free) & ~gate::kAsleep)) continue;
+    if (word & gate::kAsleep)
+      wake_heir(entry);
+    else if ((word & gate::kQueue) && !(word & gate::kHeir))
+      promote(entry);
+    return true;
+  }
+}
+
+bool expired(const Entry& entry, std::uint64_t word, nanoseconds boottime) {
+  const std::uint64_t expiry = entry.expiry.load();
+  // The record counts only if it is this hold's, or of its renewal that is just being written.
+  const auto ahead = static_cast<std::uint16_t>(static_cast<std::uint16_t>(expiry) - static_cast<std::uint16_t>(gate::tag(word)));
+  return ahead <= 1 && (expiry >> 16) != 0 && static_cast<std::uint64_t>(boottime.count()) / kMicros >= expiry >> 16;
+}
+
+// ---------------------------------------------------------------------------------------------------------------- Waiter
+
+bool Waiter::unchanged_for(std::uint64_t word, nanoseconds how_long, nanoseconds now) {
+  if (gate::core(word) != seen_) {
+    seen_ = gate::core(word);
+    seen_since_ = now;
+    return false;
+  }
+  if (now - seen_since_ < how_long) return false;
+  seen_since_ = now;  // doubted once; then it has as long again
+  return true;
+}
+
+Taking Waiter::judge(const Presence& presence, const Entry& entry, std::uint64_t word, nanoseconds boottime) {
+  if (gate::state(word) == GateState::reserved)
+    return (heir_ && has_seat(entry, word)) || may_break_ ? Taking::free : Taking::no;
+  const Taking taking = local::judge(presence, entry, word, Precedence::respected, [boottime] { return boottime; });
+  if (taking == Taking::no && gate::state(word) == GateState::foreign && heir_ && unchanged_for(word, kForeignStale, clock().monotonic()))
+    return Taking::foreign;
+  return taking;
+}
+
+bool Waiter::has_seat(const Entry& entry, std::uint64_t word) const { return (word & gate::kHeir) && entry.heir_id.load() == id_; }
+
+// The flag in the word decides who sits; heir_id says who it is, for those who look whether the heir is alive.
+bool Waiter::sit_down(Entry& entry, std::uint64_t word) {
+  if (!cas(entry.word, word, (word | gate::kHeir) & ~(gate::kAsleep | gate::kHand))) return false;
+  entry.heir_id.store(id_);
+  return heir_ = true;
+}
+
+void Waiter::wait(Companion& companion, const Found& found, nanoseconds until, std::stop_token stop) {
+  Entry& entry = *found.entry;
+  const Presence& presence = companion.presence();
+  if (since_.count() == 0) {
+    since_ = clock().monotonic();
+    id_ = next_id(presence.me());
+    cell_ = WaitCells{companion}.take(found.number);
+  }
+  Word stopped{0};
+  const std::stop_callback on_stop{std::move(stop), [&stopped] {
+                                     stopped.store(1);
+                                     posix::futex_wake_all(stopped);
+                                   }};
+  for (;;) {
+    // Before the word: what is changed after our look at the word must find us unwilling to sleep.
+    const std::uint32_t queue = entry.queue.load(), elders = entry.elders.load(), heir = entry.heir.load();
+    std::uint64_t word = entry.word.load();
+    if (!found.current() || stopped.load()) return;
+    if (judge(presence, entry, word, clock().boottime()) != Taking::no) return;
+    const nanoseconds now = clock().monotonic();
+    if (now >= until) return;
+
+    if (heir_) {
+      if (!has_seat(entry, word)) {  // somebody took us for dead, or broke our reservation
+        heir_ = false;
+        continue;
+      }
+      return sleep_as_heir(companion, found, word, heir, now, until, stopped);
+    }
+    if (!(word & gate::kHeir)) {
+      if (!(word & gate::kQueue) || slept_) {  // nobody has slept longer
+        sit_down(entry, word);
+        continue;
+      }
+    } else if (slept_) {
+      std::uint64_t present = entry.heir_id.load();
+      if (dead_heir(presence, present) && cas(entry.heir_id, present, id_)) {
+        heir_ = true;
+        continue;
+      }
+    }
+    if (gate::state(word) == GateState::reserved && unchanged_for(word, kReservation, now)) {
+      may_break_ = true;
+      return;
+    }
+    if (!(word & gate::kQueue)) {
+      if (!cas(entry.word, word, word | gate::kQueue)) continue;
+      word |= gate::kQueue;
+    }
+    return sleep_in_queue(entry, word, queue, elders, now, until, stopped);
+  }
+}
+
+void Waiter::sleep_as_heir(Companion& companion, const Found& found, std::uint64_t word, std::uint32_t heir_word, nanoseconds now,
+                           nanoseconds until, const Word& stopped) {
+  Entry& entry = *found.entry;
+  until = std::min(until, now + kSlice);
+  std::uint64_t wanted = word | gate::kAsleep;
+  if (now - since_ >= kHandAfter)
+    wanted |= gate::kHand;
+  else
+    until = std::min(until, since_ + kHandAfter);
+  if (wanted != word && !cas(entry.word, word, wanted)) return;
+
+  if (gate::state(word) == GateState::held)
+    if (const std::uint64_t expiry = entry.expiry.load() >> 16) {
+      const nanoseconds left = nanoseconds{static_cast<std::int64_t>(std::min<std::uint64_t>(expiry, 1ull << 52) * kMicros)} - clock().boottime();
+      until = std::min(until, now + std::max(left, nanoseconds{microseconds{50}}));
+    }
+
+  posix::FutexWaiter on[3] = {{entry.heir, heir_word}, {stopped, 0}, {}};
+  unsigned count = 2;
+  const Identity owner = Identity::of(word);
+  const bool owned = gate::state(word) != GateState::free && gate::state(word) != GateState::reserved;
+  if (owned) {
+    const Presence& presence = companion.presence();
+    const std::uint32_t life = presence.life(owner).load();
+    if (Presence::watched(life)) {
+      dying_ = {};
+      const std::uint32_t armed = presence.ask_to_be_woken(owner);
+      if (armed == 0) return;
+      on[count++] = {presence.life(owner), armed};
+    } else {
+      // Its thread is gone, and the process is dying, or lives on without that thread, or left a child that keeps the hold alive.
+      if (!(dying_ == owner)) {
+        dying_ = owner;
+        dying_nap_ = kFirstNap;
+      }
+      until = std::min(until, now + dying_nap_);
+      dying_nap_ = dying_nap_ >= kLastNap ? kBlindSlice : 2 * dying_nap_;
+    }
+  }
+  const long woken = sleep_on(on, count, until);
+  // The kernel wakes one sleeper of a dead thread's word; there may be more.
+  if (woken == 2) posix::futex_wake_all(companion.presence().life(owner));
+  slept_ = true;
+}
+
+void Waiter::sleep_in_queue(Entry& entry, std::uint64_t word, std::uint32_t queue_word, std::uint32_t elders_word, nanoseconds now,
+                            nanoseconds until, const Word& stopped) {
+  const bool reserved = gate::state(word) == GateState::reserved;
+  until = std::min(until, now + (reserved ? nanoseconds{milliseconds{1}} : kSlice));
+  // Who has slept through a slice lost its place in the kernel's queue; among the elders it is ahead of all newcomers.
+  const bool elder = now - since_ >= kSlice - milliseconds{1};
+  if (elder) entry.elder_count.fetch_add(1);
+  posix::FutexWaiter on[2] = {elder ? posix::FutexWaiter{entry.elders, elders_word} : posix::FutexWaiter{entry.queue, queue_word}, {stopped, 0}};
+  const long woken = sleep_on(on, 2, until);
+  const int error = errno;
+  if (elder) entry.elder_count.fetch_sub(1);
+  // Not after a mere look: that would be jumping the queue.
+  if (woken == 0 || (woken < 0 && error == ETIMEDOUT && !reserved)) slept_ = true;
+}
+
+std::uint64_t Waiter::flags_after_taking(std::uint64_t word) const {
+  return heir_ || may_break_ ? gate::flags(word) & ~gate::kHeirFlags : gate::flags(word);
+}
+
+void Waiter::took(Entry& entry, std::uint64_t word_before) {
+  const bool seat_left = heir_ || may_break_;
+  if (heir_) {
+    std::uint64_t mine = id_;
+    cas(entry.heir_id, mine, 0);
+  }
+  if (seat_left && (word_before & gate::kQueue)) promote(entry);
+  done();
+}
+
+void Waiter::leave(const Found& found) {
+  if (!waiting()) return;
+  Entry& entry = *found.entry;
+  if (found.current()) {
+    std::uint64_t word = entry.word.load();
+    while (heir_ && has_seat(entry, word)) {
+      // What was reserved for us is free for all.
+      const std::uint64_t left = (gate::state(word) == GateState::reserved ? gate::with(word, GateState::free) : word) & ~gate::kHeirFlags;
+      if (!cas(entry.word, word, left)) continue;
+      std::uint64_t mine = id_;
+      cas(entry.heir_id, mine, 0);
+      break;
+    }
+    // Perhaps we had been woken to take the seat: the next one is to have it.
+    word = entry.word.load();
+    if ((word & gate::kQueue) && !(word & gate::kHeir)) promote(entry);
+  }
+  done();
+}
+
+void Waiter::done() {
+  if (cell_) WaitCells::give_back(cell_);
+  *this = Waiter{};
+}
+
+}  // namespace sherlock::local

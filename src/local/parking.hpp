@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: MIT
+// Waiting for a gate word without polling it, in order. One waiter at a time is the heir: it sleeps on a word of its own and on the life word of
+// whoever has the lock, so that a release and a death both wake it, and after a while it asks for the lock to be handed over. The others sleep
+// behind it; whoever leaves the heir's seat wakes one of them to take it. Sleeps are cut into slices: a wake that is lost,
+// because somebody was killed on the way to it, costs a slice and never more.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <stop_token>
+
+#include "local/companion.hpp"
+#include "local/layout.hpp"
+#include "local/table.hpp"
+#include "local/word.hpp"
+
+namespace sherlock::local {
+
+// From our own word `mine` (acquiring, held or foreign) to free, or to reserved where the heir has asked for it; wakes who is to be
+// woken. False: the word is not ours any more.
+bool pass_on(Entry& entry, std::uint64_t mine);
+
+// Whether the word is there to be taken, and from whom.
+enum class Taking {
+  no,
+  free,
+  dead,     // its owner died holding, granting or releasing
+  expired,  // its owner lives, but its lease is over
+  wait_over,  // its owner waited for a foreigner, and died
+  foreign,    // its owner has waited for a foreigner for so long without moving that the foreigner is to be asked for
+};
+
+enum class Precedence { ignored, respected };
+
+// For one who is not waiting. `boot` is read only where a lease is in question.
+template <class ReadBoottime>
+Taking judge(const Presence& presence, const Entry& entry, std::uint64_t word, Precedence precedence, ReadBoottime boot);
+
+// Whether the hold that `word` names has a lease that is over.
+bool expired(const Entry& entry, std::uint64_t word, std::chrono::nanoseconds boottime);
+
+inline constexpr std::uint64_t kMicros = 1000;
+
+// A lock object's place among the waiters. Used by one thread at a time; where it says nothing else, no system call.
+class Waiter {
+ public:
+  // Sleeps until the word may be taken, `until` has come, or a stop is requested.
+  void wait(Companion& companion, const Found& found, std::chrono::nanoseconds until, std::stop_token stop);
+
+  // As the free function, for one who waits and may have precedence.
+  Taking judge(const Presence& presence, const Entry& entry, std::uint64_t word, std::chrono::nanoseconds boottime);
+  // The waiters' flags in the word that takes the place of `word`.
+  std::uint64_t flags_after_taking(std::uint64_t word) const;
+  // To be called after the word was taken: gives up the seat and its cell.
+  void took(Entry& entry, std::uint64_t word_before);
+  // Gives up the place without having got the lock.
+  void leave(const Found& found);
+
+  // Forgets everything without touching the store: a forked child's copy of somebody else's place.
+  void abandon() { *this = Waiter{}; }
+  bool waiting() const { return since_.count() != 0; }
+
+ private:
+  bool has_seat(const Entry& entry, std::uint64_t word) const;
+  bool sit_down(Entry& entry, std::uint64_t word);
+  void sleep_as_heir(Companion& companion, const Found& found, std::uint64_t word, std::uint32_t heir_word, std::chrono::nanoseconds now,
+                     std::chrono::nanoseconds until, const Word& stopped);
+  void sleep_in_queue(Entry& entry, std::uint64_t word, std::uint32_t queue_word, std::uint32_t elders_word, std::chrono::nanoseconds now,
+                      std::chrono::nanoseconds until, const Word& stopped);
+  bool unchanged_for(std::uint64_t word, std::chrono::nanoseconds how_long, std::chrono::nanoseconds now);
+  void done();
+
+  std::chrono::nanoseconds since_{};  // when waiting began
+  std::uint64_t id_ = 0;              // as heir_id
+  bool heir_ = false;
+  bool slept_ = false;      // may take the heir's seat before those who have not
+  bool may_break_ = false;  // the reservation has lapsed
+  std::uint64_t seen_ = 0;  // a word that should not stay for long,
+  std::chrono::nanoseconds seen_since_{};
+  Identity dying_{};  // whose life word is marked while its presence is still there,
+  std::chrono::nanoseconds dying_nap_{};
+  WaitCell* cell_ = nullptr;
+};
+
+template <class ReadBoottime>
+Taking judge(const Presence& presence, const Entry& entry, std::uint64_t word, Precedence precedence, ReadBoottime boot) {
+  switch (gate::state(word)) {
+    case GateState::free: return Taking::free;
+    case GateState::reserved: return precedence == Precedence::ignored ? Taking::free : Taking::no;
+    case GateState::held:
+      if (!presence.alive(word)) return Taking::dead;
+      return (entry.expiry.load(std::memory_order_relaxed) >> 16) != 0 && expired(entry, word, boot()) ? Taking::expired : Taking::no;
+    case GateState::acquiring: return presence.alive(word) ? Taking::no : Taking::dead;
+    case GateState::foreign: return presence.alive(word) ? Taking::no : Taking::wait_over;
+  }
+  return Taking::no;  // a state that nobody writes: refuse
+}
+
+}  // namespace sherlock::local

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+#include "local/presence.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <string>
+
+#include "core/failure.hpp"
+#include "posix/process.hpp"
+
+namespace sherlock::local {
+namespace {
+
+struct flock range(std::int64_t start, std::int64_t length, short type) {
+  struct flock lock {};
+  lock.l_type = type;
+  lock.l_whence = SEEK_SET;
+  lock.l_start = start;
+  lock.l_len = length;
+  return lock;
+}
+
+bool lock_byte(int fd, std::int64_t byte) {
+  struct flock lock = range(byte, 1, F_WRLCK);
+  if (posix::sys_fcntl_lock(fd, F_OFD_SETLK, &lock) == 0) return true;
+  if (errno == EAGAIN || errno == EACCES) return false;
+  posix::throw_errno("cannot lock a byte of the companion");
+}
+
+bool anybody_else_has(int fd, std::int64_t start, std::int64_t length) {
+  struct flock lock = range(start, length, F_WRLCK);
+  if (posix::sys_fcntl_lock(fd, F_OFD_GETLK, &lock) != 0) posix::throw_errno("cannot ask for the locks of the companion");
+  return lock.l_type != F_UNLCK;
+}
+
+}  // namespace
+
+Presence::Presence(const posix::LockFd& file, Slot* slots) : file_{file}, slots_{slots} {
+  // Starting anywhere spreads the generations: a slot that came again and again would repeat one sooner.
+  const auto start = static_cast<std::uint32_t>(posix::process_token());
+  for (std::uint32_t i = 0; i < kSlots; ++i) {
+    const std::uint32_t index = (start + i) % kSlots;
+    // The claim byte first: whoever is stopped between the two must not make his dead predecessor look alive.
+    if (!lock_byte(file.get(), kClaimByte + index)) continue;
+    Slot& slot = slots_[index];
+    me_ = {index, (slot.generation.fetch_add(1) + 1) & static_cast<std::uint32_t>(gate::kGenerationMask)};
+    publish_facts(slot);
+
+    // The predecessor is dead to its last descriptor, and the kernel has long been through its robust list.
+    pthread_mutexattr_t attributes;
+    pthread_mutexattr_init(&attributes);
+    pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
+    pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
+    pthread_mutex_init(&slot.life, &attributes);
+    pthread_mutexattr_destroy(&attributes);
+    pthread_mutex_trylock(&slot.life);
+    posix::futex_wake_all(life(me_));
+
+    if (!lock_byte(file.get(), kPresenceByte + index)) continue;  // cannot be, but for a foreign hand in the file
+    return;
+  }
+  throw detail::Failure{Errc::system, "all 4096 places of the store are taken by living processes"};
+}
+
+void Presence::publish_facts(Slot& slot) const {
+  slot.pid = getpid();
+  slot.uid = geteuid();
+  const auto copy = [](auto& room, const std::string& text) {
+    std::memset(room, 0, sizeof room);
+    std::memcpy(room, text.data(), std::min(sizeof room, text.size()));
+  };
+  copy(slot.program, posix::program_name());
+  copy(slot.host, posix::host_name());
+}
+
+bool Presence::withdraw() {
+  return pthread_mutex_unlock(&slots_[me_.slot].life) == 0;
+}
+
+bool Presence::alive(Identity who) const {
+  if (who == me_) return true;
+  if (who.slot >= kSlots || (slots_[who.slot].generation.load() & gate::kGenerationMask) != who.generation) return false;
+  return anybody_else_has(file_.get(), kPresenceByte + who.slot, 1);
+}
+
+bool Presence::anybody(int file) { return anybody_else_has(file, kPresenceByte, kSlots); }
+
+std::uint32_t Presence::ask_to_be_woken(Identity who) const {
+  Word& word = const_cast<Word&>(life(who));
+  std::uint32_t seen = word.load();
+  if (!watched(seen)) return 0;
+  if (!(seen & FUTEX_WAITERS) && !word.compare_exchange_strong(seen, seen | FUTEX_WAITERS)) return 0;
+  return seen | FUTEX_WAITERS;
+}
+
+void Presence::rearm() {
+  if (watched(life(me_).load(std::memory_order_relaxed))) [[likely]]
+    return;
+  pthread_mutex_t& life = slots_[me_.slot].life;
+  if (pthread_mutex_trylock(&life) == EOWNERDEAD) pthread_mutex_consistent(&life);
+}
+
+}  // namespace sherlock::local

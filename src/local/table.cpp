@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: MIT
+// The tenure of an entry, one word: state 2 | count 31 | who 31 (Identity::packed), from the top.
+//
+//   empty    -> claimed    by whoever found no entry for a key; hash, fence and text are written now
+//   claimed  -> offered    complete, but perhaps not the only one for its key: two may have been at it at the same time
+//   offered  -> settled    after a look at all places where the key could be: this is the only one. Found by others from now on
+//   offered  -> empty      somebody else's was first; anybody may do this to an offer that stands in the way
+//   settled  -> claimed    nobody uses it: taken for another key
+//
+// Of two offers for one key at least one sees the other, for each is written before the other is looked for. A dead process's claim or offer
+// is anybody's. The count makes every tenure a different word.
+#include "local/table.hpp"
+
+#include <sched.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+
+#include <sherlock/clock.hpp>
+
+#include "local/presence.hpp"
+#include "local/word.hpp"
+
+namespace sherlock::local {
+namespace {
+
+enum class Tenure : std::uint64_t { empty = 0, claimed = 1, offered = 2, settled = 3 };
+
+constexpr std::uint32_t kWindow = 32;  // places of a segment where a key can be
+
+Tenure tenure_state(std::uint64_t word) { return static_cast<Tenure>(word >> 62); }
+Identity tenure_owner(std::uint64_t word) { return Identity::unpack(static_cast<std::uint32_t>(word & 0x7fffffff)); }
+std::uint64_t next_tenure(std::uint64_t old, Tenure state, Identity who) {
+  const std::uint64_t count = ((old >> 31) + 1) & 0x7fffffff;
+  return static_cast<std::uint64_t>(state) << 62 | count << 31 | who.packed();
+}
+
+bool same(const Entry& entry, const KeyHash& hash) { return entry.hash[0].load() == hash.half[0] && entry.hash[1].load() == hash.half[1]; }
+
+constexpr std::uint16_t kProgramsName = 0xffff;  // as label_size
+
+// For what one process writes while another may be reading it.
+template <class T>
+std::atomic_ref<T> shared(T& value) {
+  return std::atomic_ref<T>{value};
+}
+
+void write_names(TextBlock& block, std::string_view ns, std::string_view name) {
+  block.ns_size = static_cast<std::uint16_t>(ns.size());
+  block.name_size = static_cast<std::uint16_t>(name.size());
+  block.label_room = static_cast<std::uint16_t>(std::min<std::size_t>(block.capacity - ns.size() - name.size(), 256));
+  block.label_size = kProgramsName;
+  char* bytes = reinterpret_cast<char*>(&block + 1);
+  std::copy(ns.begin(), ns.end(), bytes);
+  std::copy(name.begin(), name.end(), bytes + ns.size());
+}
+
+std::uint64_t wall_ns() {
+  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(clock().wall().time_since_epoch()).count());
+}
+
+}  // namespace
+
+KeyHash KeyHash::of(std::string_view key) {
+  KeyHash hash{{0, 0}};
+  const std::string_view digits = key.substr(key.size() - 32);
+  for (std::size_t i = 0; i < 32; ++i) {
+    const char c = digits[i];
+    hash.half[i / 16] = hash.half[i / 16] << 4 | static_cast<std::uint64_t>(c <= '9' ? c - '0' : c - 'a' + 10);
+  }
+  if (hash.half[0] == 0) hash.half[0] = 1;
+  return hash;
+}
+
+// Calls visit(found, tenure word) for every place where the key can be, in one order for all processes, until it returns true.
+template <class Visit>
+void Table::probe(const KeyHash& hash, Visit visit) const {
+  const std::uint32_t segments = companion_.segments();
+  for (std::uint32_t s = 0; s < segments; ++s) {
+    const std::uint32_t entries = segment_shape(s).entries;
+    for (std::uint32_t i = 0; i < kWindow; ++i) {
+      const std::uint32_t index = (static_cast<std::uint32_t>(hash.half[0]) + i) & (entries - 1);
+      Entry& entry = companion_.entry(s, index);
+      const Found found{&entry, entry.tenure.load(), Companion::number(s, index)};
+      if (visit(found)) return;
+    }
+  }
+}
+
+Found Table::find(const KeyHash& hash) const {
+  Found result;
+  probe(hash, [&](const Found& f) {
+    if (tenure_state(f.tenure) != Tenure::settled || !same(*f.entry, hash) || !f.current()) return false;
+    result = f;
+    return true;
+  });
+  return result;
+}
+
+Found Table::find_or_make(const KeyHash& hash, std::string_view ns, std::string_view name) {
+  for (;;) {
+    if (const Found found = find(hash)) return found;
+    if (const auto mine = claim_spot(hash)) {
+      fill(*mine->entry, hash, ns, name);
+      if (const Found published = publish(*mine, hash)) return published;
+    } else if (!recycle(hash)) {
+      companion_.grow(companion_.segments());
+    }
+  }
+}
+
+// An empty place, or one whose claimant died over it.
+std::optional<Found> Table::claim_spot(const KeyHash& hash) {
+  const Identity me = companion_.presence().me();
+  std::optional<Found> result;
+  probe(hash, [&](const Found& f) {
+    const Tenure state = tenure_state(f.tenure);
+    if (state == Tenure::settled) return false;
+    if (state != Tenure::empty && companion_.presence().alive(tenure_owner(f.tenure))) return false;
+    std::uint64_t expected = f.tenure;
+    const std::uint64_t claimed = next_tenure(f.tenure, Tenure::claimed, me);
+    if (!f.entry->tenure.compare_exchange_strong(expected, claimed)) return false;
+    result = Found{f.entry, claimed, f.number};
+    return true;
+  });
+  return result;
+}
+
+void Table::fill(Entry& entry, const KeyHash& hash, std::string_view ns, std::string_view name) {
+  entry.hash[0].store(hash.half[0]);
+  entry.hash[1].store(hash.half[1]);
+  entry.fence.store(std::max(wall_ns(), companion_.header().floor.load() + 1));
+  entry.expiry.store(0);
+  entry.since.store(0);
+  entry.straggler.store(0);
+  entry.heir_id.store(0);
+  entry.marks.store(0);
+  const std::uint64_t word = entry.word.load();
+  entry.word.store(gate::make(GateState::free, {}, gate::tag(word) + 1));
+
+  constexpr std::uint32_t kLabelRoom = 48;  // most labels; a longer one gets a new block
+  const auto size = static_cast<std::uint32_t>(ns.size() + name.size()) + kLabelRoom;
+  std::uint32_t offset = entry.text.load();
+  TextBlock* block = companion_.text(offset);
+  if (!block || block->capacity < size) {
+    offset = companion_.allocate_text(size);
+    while (offset == 0) {
+      companion_.grow(companion_.segments());
+      offset = companion_.allocate_text(size);
+    }
+    block = companion_.text(offset);
+  }
+  write_names(*block, ns, name);
+  entry.text.store(offset);
+}
+
+// From claimed to settled, unless somebody else is there first; then nothing.
+Found Table::publish(const Found& mine, const KeyHash& hash) {
+  const Identity me = companion_.presence().me();
+  const std::uint64_t offered = next_tenure(mine.tenure, Tenure::offered, me);
+  std::uint64_t expected = mine.tenure;
+  if (!mine.entry->tenure.compare_exchange_strong(expected, offered)) return {};
+  const auto withdraw = [&] {
+    std::uint64_t still = offered;
+    mine.entry->tenure.compare_exchange_strong(still, next_tenure(offered, Tenure::empty, me));
+  };
+
+  const auto patience = clock().monotonic() + std::chrono::milliseconds{1};
+  for (;;) {
+    bool withdrawn = false, wait = false, passed_mine = false;
+    probe(hash, [&](const Found& f) {
+      if (f.entry == mine.entry) {
+        passed_mine = true;
+        return false;
+      }
+      const Tenure state = tenure_state(f.tenure);
+      if ((state != Tenure::offered && state != Tenure::settled) || !same(*f.entry, hash) || !f.current()) return false;
+      if (state == Tenure::settled) {
+        withdraw();
+        return withdrawn = true;
+      }
+      // The earlier place wins; a later one goes. An earlier one that does not move on (stopped, dead) goes too.
+      if (passed_mine || clock().monotonic() >= patience || !companion_.presence().alive(tenure_owner(f.tenure))) {
+        std::uint64_t offer = f.tenure;
+        if (!f.entry->tenure.compare_exchange_strong(offer, next_tenure(f.tenure, Tenure::empty, me))) wait = true;
+      } else {
+        wait = true;
+      }
+      return false;
+    });
+    if (withdrawn) return {};
+    if (wait) {
+      sched_yield();
+      continue;
+    }
+    const std::uint64_t settled = next_tenure(offered, Tenure::settled, me);
+    std::uint64_t still = offered;
+    if (!mine.entry->tenure.compare_exchange_strong(still, settled)) return {};
+    return {mine.entry, settled, mine.number};
+  }
+}
+
+// Makes room among the places of a key: forgets one that nobody holds or waits for.
+bool Table::recycle(const KeyHash& hash) {
+  bool done = false;
+  probe(hash, [&](const Found& f) {
+    std::uint64_t word = f.entry->word.load();
+    if (tenure_state(f.tenure) != Tenure::settled || gate::state(word) != GateState::free || gate::flags(word) != 0) return false;
+    std::uint64_t mine = gate::taken_by(companion_.presence().me(), word);
+    if (!f.entry->word.compare_exchange_strong(word, mine)) return false;
+    if (f.current()) {
+      forget(f, mine);
+      done = true;
+    } else {  // given to another key meanwhile, and free there
+      f.entry->word.compare_exchange_strong(mine, gate::make(GateState::free, {}, gate::tag(mine)));
+    }
+    return done;
+  });
+  return done;
+}
+
+void Table::forget(const Found& found, std::uint64_t mine) {
+  Header& header = companion_.header();
+  const std::uint64_t fence = found.entry->fence.load();
+  std::uint64_t floor = header.floor.load();
+  while (floor < fence && !header.floor.compare_exchange_weak(floor, fence)) {
+  }
+  // The tenure first: who takes the word after it is free looks at the tenure next. From then on the word may be the next key's.
+  std::uint64_t tenure = found.tenure;
+  found.entry->tenure.compare_exchange_strong(tenure, next_tenure(found.tenure, Tenure::empty, companion_.presence().me()));
+  std::uint64_t word = found.entry->word.load();
+  while (gate::core(word) == gate::core(mine) &&
+         !found.entry->word.compare_exchange_weak(word, gate::make(GateState::free, {}, gate::tag(word) + 1))) {
+  }
+}
+
+void Table::for_each(const std::function<void(const Found&)>& visit) const {
+  const std::uint32_t segments = companion_.segments();
+  for (std::uint32_t s = 0; s < segments; ++s)
+    for (std::uint32_t i = 0; i < segment_shape(s).entries; ++i) {
+      Entry& entry = companion_.entry(s, i);
+      const Found found{&entry, entry.tenure.load(), Companion::number(s, i)};
+      if (tenure_state(found.tenure) == Tenure::settled) visit(found);
+    }
+}
+
+void Table::write_default_label(Entry& entry) {
+  if (TextBlock* block = companion_.text(entry.text.load())) shared(block->label_size).store(kProgramsName, std::memory_order_relaxed);
+}
+
+void Table::write_label(Entry& entry, std::string_view label) {
+  TextBlock* block = companion_.text(entry.text.load());
+  if (!block || label.size() > block->label_room) {
+    // Once in the life of an entry: from now on there is room for the longest.
+    block = nullptr;
+    if (const auto before = text(entry))
+      if (const std::uint32_t offset = companion_.allocate_text(static_cast<std::uint32_t>(before->ns.size() + before->name.size()) + 256)) {
+        block = companion_.text(offset);
+        write_names(*block, before->ns, before->name);
+        entry.text.store(offset);
+      }
+    if (!block) return write_default_label(entry);  // a label is only for people; the lock does not fail for it
+  }
+  char* bytes = reinterpret_cast<char*>(block + 1) + block->ns_size + block->name_size;
+  for (std::size_t i = 0; i < label.size(); ++i) shared(bytes[i]).store(label[i], std::memory_order_relaxed);
+  shared(block->label_size).store(static_cast<std::uint16_t>(label.size()), std::memory_order_relaxed);
+}
+
+std::optional<Text> Table::text(const Entry& entry) const {
+  const std::uint32_t offset = entry.text.load();
+  TextBlock* block = offset ? companion_.text(offset) : nullptr;
+  if (!block) return std::nullopt;
+  // Each read once: they may change, or be somebody's invention.
+  const std::uint32_t capacity = block->capacity, ns = block->ns_size, name = block->name_size;
+  const std::uint32_t label = shared(block->label_size).load(std::memory_order_relaxed);
+  const bool programs_name = label == kProgramsName;
+  if (ns + name + (programs_name ? 0 : label) > capacity) return std::nullopt;
+  char* bytes = reinterpret_cast<char*>(block + 1);
+  Text text{{bytes, ns}, {bytes + ns, name}, std::nullopt};
+  if (!programs_name) {
+    text.label.emplace(label, '\0');
+    for (std::uint32_t i = 0; i < label; ++i) (*text.label)[i] = shared(bytes[ns + name + i]).load(std::memory_order_relaxed);
+  }
+  return text;
+}
+
+}  // namespace sherlock::local

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: MIT
+#include "posix/descriptors.hpp"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+#include "posix/process.hpp"
+
+namespace sherlock::posix {
+namespace {
+
+struct Recorded {
+  int fd;
+  dev_t device;
+  ino_t inode;
+};
+
+// Whoever closed descriptors that were not his may have got the number for a file of his own.
+bool still(const Recorded& recorded) {
+  struct stat now;
+  return sys_fstat(recorded.fd, &now) == 0 && now.st_dev == recorded.device && now.st_ino == recorded.inode;
+}
+
+// Never destroyed: locks of static duration outlive it otherwise.
+struct Record {
+  std::mutex mutex;
+  std::vector<Recorded> open;
+};
+
+Record& record() {
+  static Record* const made = [] {
+    auto* fresh = new Record;
+    fresh->open.reserve(64);
+    return fresh;
+  }();
+  return *made;
+}
+
+void watch_forks() {
+  static const int registered = pthread_atfork([] { record().mutex.lock(); }, [] { record().mutex.unlock(); },
+                                               [] {
+                                                 for (const Recorded& recorded : record().open)
+                                                   if (still(recorded)) sys_close(recorded.fd);
+                                                 record().open.clear();
+                                                 record().mutex.unlock();
+                                               });
+  if (registered != 0) {
+    errno = registered;
+    throw_errno("pthread_atfork");
+  }
+}
+
+}  // namespace
+
+LockFd LockFd::open(int dir, const char* path, int flags, mode_t mode) {
+  watch_forks();
+  LockFd made;
+  const std::lock_guard guard{record().mutex};
+  if (auto& open = record().open; open.size() == open.capacity()) open.reserve(2 * open.size());  // nothing may throw once it is open
+  int fd = sys_openat(dir, path, flags | O_CLOEXEC, mode);
+  if (fd >= 0 && fd < 3) {
+    const int high = ::fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    const int error = errno;
+    sys_close(fd);
+    errno = error;
+    fd = high;
+  }
+  if (fd < 0) return made;
+  if (sys_fstat(fd, &made.opened_) != 0) {
+    const int error = errno;
+    sys_close(fd);
+    errno = error;
+    return made;
+  }
+  record().open.push_back({fd, made.opened_.st_dev, made.opened_.st_ino});
+  made.fd_ = fd;
+  made.process_ = process_token();
+  return made;
+}
+
+LockFd::LockFd(LockFd&& other) noexcept
+    : fd_{std::exchange(other.fd_, -1)}, process_{other.process_}, opened_{other.opened_} {}
+
+LockFd& LockFd::operator=(LockFd&& other) noexcept {
+  if (this != &other) {
+    reset();
+    fd_ = std::exchange(other.fd_, -1);
+    process_ = other.process_;
+    opened_ = other.opened_;
+  }
+  return *this;
+}
+
+int LockFd::get() const { return fd_ >= 0 && process_ == process_token() ? fd_ : -1; }
+
+bool LockFd::intact() const {
+  struct stat now;
+  return get() >= 0 && sys_fstat(fd_, &now) == 0 && now.st_ino == opened_.st_ino && now.st_dev == opened_.st_dev;
+}
+
+void LockFd::reset() noexcept {
+  if (get() >= 0) {
+    const std::lock_guard guard{record().mutex};
+    auto& open = record().open;
+    open.erase(std::remove_if(open.begin(), open.end(), [this](const Recorded& recorded) { return recorded.fd == fd_; }), open.end());
+    if (intact()) sys_close(fd_);
+  }
+  fd_ = -1;
+}
+
+}  // namespace sherlock::posix

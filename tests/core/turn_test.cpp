@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: MIT
+#include "core/turn.hpp"
+
+#include <atomic>
+#include <chrono>
+#include <thread>
+#include <vector>
+
+#include "catch.hpp"
+#include "support/subprocess.hpp"
+
+using namespace std::chrono_literals;
+using sherlock::detail::Turn;
+using std::chrono::nanoseconds;
+
+namespace {
+
+nanoseconds in(nanoseconds rest) { return std::chrono::steady_clock::now().time_since_epoch() + rest; }
+nanoseconds patience() { return in(support::kPatience); }
+
+}  // namespace
+
+TEST_CASE("one thread at a time has its turn", "[turn]") {
+  Turn turn{1};
+  long counter = 0;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i)
+    threads.emplace_back([&, i] {
+      for (int round = 0; round < 200; ++round) {
+        if (!(i % 2 ? turn.enter(patience(), {}) : turn.enter_first(patience()))) continue;
+        ++counter;
+        turn.leave();
+      }
+    });
+  for (auto& thread : threads) thread.join();
+  CHECK(counter == 800);
+}
+
+TEST_CASE("who does not get its turn in time is told so, and not before", "[turn]") {
+  Turn turn{1};
+  REQUIRE(turn.enter(patience(), {}));
+  const auto deadline = in(5ms);
+  CHECK_FALSE(turn.enter(deadline, {}));
+  CHECK(in(0ns) >= deadline);
+  CHECK_FALSE(turn.enter_first(in(1ms)));
+  CHECK_FALSE(turn.enter(in(-1s), {}));
+  turn.leave();
+  CHECK(turn.enter(in(-1s), {}));  // free: nothing to wait for
+  turn.leave();
+}
+
+TEST_CASE("a stop ends the wait for a turn", "[turn]") {
+  Turn turn{1};
+  REQUIRE(turn.enter(patience(), {}));
+  std::stop_source stop;
+  std::atomic<int> answer{-1};
+  std::thread waiter{[&] { answer = turn.enter(nanoseconds::max(), stop.get_token()); }};
+  stop.request_stop();
+  waiter.join();
+  CHECK(answer == 0);
+  turn.leave();
+}
+
+TEST_CASE("who is in a hurry wakes the sleeper, who makes room and has its turn again", "[turn]") {
+  Turn turn{1};
+  REQUIRE(turn.enter(patience(), {}));
+  std::atomic<bool> hurried{false};
+  std::thread hurry;
+  {
+    const Turn::Sleep sleep{turn, {}};
+    const auto token = sleep.token();
+    CHECK_FALSE(token.stop_requested());
+    hurry = std::thread{[&] {
+      if (turn.enter_first(patience())) {
+        hurried = true;
+        turn.leave();
+      }
+    }};
+    const auto deadline = patience();
+    while (!token.stop_requested() && in(0ns) < deadline) std::this_thread::yield();
+    CHECK(token.stop_requested());
+    CHECK_FALSE(hurried);
+  }
+  turn.make_room();
+  CHECK(hurried);
+  CHECK_FALSE(turn.enter_first(in(1ms)));  // it is the sleeper's turn again
+  turn.leave();
+  hurry.join();
+}
+
+TEST_CASE("who falls asleep while somebody is in a hurry does not sleep", "[turn]") {
+  Turn turn{1};
+  REQUIRE(turn.enter(patience(), {}));
+  std::thread hurry{[&] {
+    if (turn.enter_first(patience())) turn.leave();
+  }};
+  bool woken = false;
+  for (const auto deadline = patience(); !woken && in(0ns) < deadline;) woken = Turn::Sleep{turn, {}}.token().stop_requested();
+  CHECK(woken);
+  turn.make_room();
+  turn.leave();
+  hurry.join();
+}
+
+TEST_CASE("a sleeper's own stop reaches it", "[turn]") {
+  Turn turn{1};
+  REQUIRE(turn.enter(patience(), {}));
+  std::stop_source stop;
+  {
+    const Turn::Sleep sleep{turn, stop.get_token()};
+    CHECK_FALSE(sleep.token().stop_requested());
+    stop.request_stop();
+    CHECK(sleep.token().stop_requested());
+  }
+  turn.leave();
+}
+
+TEST_CASE("nobody in a hurry: making room is nothing", "[turn]") {
+  Turn turn{1};
+  REQUIRE(turn.enter(patience(), {}));
+  turn.make_room();
+  CHECK_FALSE(turn.enter(in(1ms), {}));
+  turn.leave();
+}

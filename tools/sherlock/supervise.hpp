@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <sherlock/base_lock.hpp>
+#include <sherlock/duration.hpp>
+
+#include "child.hpp"
+#include "signals.hpp"
+
+namespace sherlock::cli {
+
+enum class OnLost { term, kill, warn };
+
+struct Supervised {
+  Ending ending;
+  bool lost = false;  // before the command had ended
+};
+
+// Until the command ends: renews the lease (every third of it; a hold without end is looked after every 5 s), forwards signals, and
+// does as `on_lost` says once the lock is gone. A command that was told to end and has not done so after `kill_after` is killed.
+Supervised supervise(Child& child, BaseLock& lock, const Signals& signals, OnLost on_lost, Duration kill_after);
+
+}  // namespace sherlock::cli
