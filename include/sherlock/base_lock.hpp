@@ -171,6 +171,7 @@ class SHERLOCK_API BaseLock {
   bool settle_old_hold() noexcept;
   bool end_hold();
   void clean_up(const Hold& hold) noexcept;
+  bool let_go_of(const Hold& hold) noexcept;
   bool may_tell(const Hold& hold) noexcept;
   void tell(const LockException& what) noexcept;
   [[noreturn]] void throw_timeout(std::chrono::nanoseconds waited) const;

@@ -57,7 +57,7 @@ void promptly(const std::string& what, Body body, std::chrono::nanoseconds limit
     body();
     const auto took = timer.elapsed();
     if (took <= limit) return;
-    if (took > 2 * limit || round == 3) throw Broken{what + " took " + Duration{took}.text() + ", and " + Duration{limit}.text() + " is a lot"};
+    if (took > 2 * limit || round == 3) throw Broken{what + " took " + Duration{took}.text() + ", and the limit is " + Duration{limit}.text()};
   }
 }
 

@@ -28,4 +28,9 @@ void crew(int count, Body body) {
   if (thrown) std::rethrow_exception(thrown);
 }
 
+template <class First, class Second>
+void side_by_side(First first, Second second) {
+  crew(2, [&](int i) { i == 0 ? first() : second(); });
+}
+
 }  // namespace sherlock::conformance

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A store is made to fail in one process only: there are no more descriptors for it, so that it cannot be reached; or no file may grow, so
 // that it is full. Some stores need neither, and then may do what they always do.
+#include <optional>
 #include <string>
 
 #include "conformance/groups.hpp"
@@ -93,13 +94,22 @@ void failed_is_tried_again(Stage& stage) {
     Other made_after = stage.other(actor, name, options);
     require(made_after.try_acquire(), "a lock was refused after one could not be made");
 
-    // Who could not reach the store at first can do so later.
+    // Who could not reach the store at first can do so later, with the same object if there is one.
     const auto newcomer = stage.somebody();
     const std::string new_name = stage.name();
+    std::optional<Other> early;
     starve(newcomer, want);
-    static_cast<void>(fails("making a lock", [&] { stage.other(newcomer, new_name, options).try_acquire(); }));
+    static_cast<void>(fails("making a lock", [&] {
+      if (!early) early.emplace(stage.other(newcomer, new_name, options));
+      if (early->try_acquire()) early->release();
+    }));
     starve(newcomer, "nothing");
-    require(stage.other(newcomer, new_name, options).try_acquire(), "a lock was refused after the store could not be reached at first");
+    if (!early) early.emplace(stage.other(newcomer, new_name, options));
+    try {
+      require(early->try_acquire(), "a free lock was refused to somebody who could not reach the store at first");
+    } catch (const LockException& e) {
+      throw Broken{std::string{"who could not reach the store at first cannot do so later: "} + e.what()};
+    }
   }
 }
 

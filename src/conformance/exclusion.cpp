@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <exception>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -16,10 +17,19 @@ namespace {
 
 constexpr std::chrono::milliseconds kMelee{700};
 
-void nobody_met(const Arena& arena) {
+// Two holders at a time also see their holds end. What happened in the arena comes first, for it says more.
+template <class Body>
+void meet(const Arena& arena, Body body) {
+  std::exception_ptr thrown;
+  try {
+    body();
+  } catch (const std::exception&) {
+    thrown = std::current_exception();
+  }
   require(arena.overlaps() == 0, "there were two holders at a time, " + std::to_string(arena.overlaps()) + " times of " +
                                      std::to_string(arena.visits()));
   require(arena.lost_counts() == 0, "what was counted under the lock came out wrong");
+  if (thrown) std::rethrow_exception(thrown);
   require(arena.visits() > 0, "nobody was granted the lock");
 }
 
@@ -56,24 +66,26 @@ void many_never_overlap(Stage& stage) {
   Message question{"compete", arena.path(), std::to_string(std::chrono::nanoseconds{kMelee}.count()), "2", name};
   for (std::string& word : words_of(stage.filled({}))) question.push_back(std::move(word));
   for (const auto& one : all) one->tell(question);
-  for (const auto& one : all) one->hear();
-  nobody_met(arena);
+  meet(arena, [&] {
+    for (const auto& one : all) one->hear();
+  });
 }
 
 void sharing_threads_exclude(Stage& stage) {
   Arena arena;
   const auto shared = stage.lock(stage.name());
-  crew(4, [&](int i) {
-    for (const Timer timer; timer.elapsed() < kMelee;) {
-      if (i % 2 == 0)
-        shared->acquire();
-      else if (!shared->try_acquire())
-        continue;
-      arena.visit();
-      shared->release();
-    }
+  meet(arena, [&] {
+    crew(4, [&](int i) {
+      for (const Timer timer; timer.elapsed() < kMelee;) {
+        if (i % 2 == 0)
+          shared->acquire();
+        else if (!shared->try_acquire())
+          continue;
+        arena.visit();
+        shared->release();
+      }
+    });
   });
-  nobody_met(arena);
 }
 
 void names_do_not_disturb(Stage& stage) {
@@ -108,25 +120,40 @@ void two_backends_at_once(Stage& stage) {
   // Nobody looks by himself: what keeps one backend from letting go keeps both from going on.
   const Options options{.timeout = kFarOff, .retry_interval = stage.traits().wakes ? Duration{std::chrono::hours{1}} : Duration{std::chrono::milliseconds{20}}};
   Arena arena;
-  crew(2, [&](int i) {
-    const auto ours = stage.lock(name, options);
-    Neighbour theirs{place};
-    for (const Timer timer; timer.elapsed() < kMelee / 2;) {
-      if (i == 0) {
-        const std::scoped_lock both{*ours, theirs};
-        arena.visit();
-      } else {
-        const std::scoped_lock both{theirs, *ours};
-        arena.visit();
+  meet(arena, [&] {
+    crew(2, [&](int i) {
+      const auto ours = stage.lock(name, options);
+      Neighbour theirs{place};
+      for (const Timer timer; timer.elapsed() < kMelee / 2;) {
+        if (i == 0) {
+          const std::scoped_lock both{*ours, theirs};
+          arena.visit();
+        } else {
+          const std::scoped_lock both{theirs, *ours};
+          arena.visit();
+        }
       }
-    }
+    });
   });
-  nobody_met(arena);
 
-  const auto ours = stage.lock(name, options);
-  Neighbour theirs{place}, somebody{place};
-  somebody.acquire();
-  require(std::try_lock(*ours, theirs) == 1, "of two locks on two backends the free one was not granted");
+  const auto ours = stage.lock(name, options), ours_too = stage.lock(name, options);
+  Neighbour theirs{place}, theirs_too{place};
+  for (int round = 0; round < 3; ++round) {
+    promptly("waiting for a lock on each of two backends, which somebody had both,", [&] {
+      std::unique_lock mine{*ours};
+      std::unique_lock also_mine{theirs};
+      side_by_side(
+          [&] {
+            nap(std::chrono::milliseconds{40});
+            mine.unlock();
+            also_mine.unlock();
+          },
+          [&] { const std::scoped_lock both{*ours_too, theirs_too}; });
+    });
+  }
+
+  theirs.acquire();
+  require(std::try_lock(*ours, theirs_too) == 1, "of two locks on two backends the free one was not granted");
   require(!ours->locked(), "a lock that was given back at once stayed held");
 }
 

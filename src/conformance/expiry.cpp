@@ -19,7 +19,11 @@ void lease_ends(Stage& stage) {
     require(!early, "a lock was granted whose lease had not ended");
     require(held && locked, "a hold was said to be over whose lease had not ended");
 
-    there.acquire();
+    try {
+      there.acquire();
+    } catch (const LockTimeoutException&) {
+      throw Broken{"a lease of " + length.text() + " did not end"};
+    }
     const auto after = lease.elapsed();
     // Some clocks of stores tick in milliseconds.
     require(after >= length.ns() - 2ms, "a lease of " + length.text() + " ended after " + Duration{after}.text());

@@ -8,7 +8,6 @@ namespace sherlock::conformance {
 
 void fences_increase(Stage& stage) {
   const std::string name = stage.name();
-  const Duration length = stage.subject().lease;
   std::uint64_t last = 0;
   std::string before = "nothing";
   const auto next = [&](std::uint64_t fence, const std::string& after) {
@@ -32,18 +31,24 @@ void fences_increase(Stage& stage) {
   next(there.fence(), "a release by somebody else");
   there.release();
 
-  const auto leased = stage.lock(name, {.expire = length});
-  for (int round = 0; round < 2; ++round) {
-    Lease{*leased, length}.wait_for_end();
-    // An ended lease shows its fence no more: what the next hold has tells.
+  with_lease(stage, [&](Duration length) {
+    const auto leased = stage.lock(name, {.expire = length});
+    const Lease lease{*leased, length};
+    try {
+      next(leased->fence(), "an expiry");
+    } catch (const LockNotHeldException&) {
+      lease.still_runs();
+      throw;
+    }
+    lease.wait_for_end();
     there.acquire();
-    next(there.fence(), "an expiry");
+    next(there.fence(), "a release");
     there.release();
-  }
+  });
 
   if (stage.has_processes()) {
     for (int round = 0; round < 2; ++round) {
-      Other doomed = stage.other(name, {.expire = length});
+      Other doomed = stage.other(name, {.expire = stage.subject().lease});
       doomed.acquire();
       next(doomed.fence(), "a death");
       doomed.actor().kill();

@@ -51,7 +51,7 @@ void any_bytes(Stage& stage) {
   for (int byte = 0; byte < 256; ++byte) every += static_cast<char>(byte);
   const std::string longest(1023, 'x');
   std::vector<Name> names;
-  for (const std::string& name : {"../x"s, "x"s, "..", "."s, "/"s, "/x"s, "x/"s, "x "s, " x"s, "x\n"s, "x\0"s, "x\0y"s, "\0"s, "*"s, "%s"s, "-x"s, "'; --"s, "\xff"s,
+  for (const std::string& name : {"../x"s, "x"s, ".."s, "."s, "/"s, "/x"s, "x/"s, "x "s, " x"s, "x\n"s, "x\0"s, "x\0y"s, "\0"s, "*"s, "%s"s, "-x"s, "'; --"s, "\xff"s,
                                   "\xc3\xa4"s, "a\xcc\x88"s, every, longest + 'a', longest + 'b', longest})
     names.push_back({stage.ns(), name});
   std::string ns = stage.ns();

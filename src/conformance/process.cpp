@@ -71,23 +71,13 @@ void Process::kill() { signal(SIGKILL, 0); }
 void Process::stop() { signal(SIGSTOP, WSTOPPED); }
 void Process::go_on() { signal(SIGCONT, WCONTINUED); }
 
-std::string Process::wait(std::chrono::nanoseconds patience) {
+std::string Process::wait(std::chrono::nanoseconds patience) const {
   const Timer timer;
   siginfo_t info{};
-  while (!ended_) {
-    if (waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG) != 0) {
-      if (errno == EINTR) continue;
-      ended_ = true;
-      return {};
-    }
-    if (info.si_pid != 0) {
-      ended_ = true;
-      return how_it_ended(info);
-    }
-    if (timer.elapsed() > patience) {
-      kill();
-      return "did not end";
-    }
+  // Its number stays its own until the destructor has ended its group.
+  while (waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) == 0 || errno == EINTR) {
+    if (info.si_pid != 0) return how_it_ended(info);
+    if (timer.elapsed() > patience) return "did not end";
     nap(std::chrono::milliseconds{1});
   }
   return {};

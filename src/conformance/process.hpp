@@ -36,8 +36,7 @@ class Process {
   void stop();
   void go_on();
   // Of a program that ends by itself. Empty where it ended well, otherwise how: "ended with exit code 3", "was killed by signal 11 (...)".
-  // It is killed where it does not end in time.
-  std::string wait(std::chrono::nanoseconds patience);
+  std::string wait(std::chrono::nanoseconds patience) const;
 
  private:
   void signal(int number, int event);

@@ -3,7 +3,9 @@
 #include <getopt.h>
 #include <sysexits.h>
 
+#include <cerrno>
 #include <charconv>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -15,6 +17,7 @@
 #include <sherlock/conformance.hpp>
 #include <sherlock/error.hpp>
 #include <sherlock/registry.hpp>
+#include <sherlock/version.hpp>
 
 #include "conformance/check.hpp"
 #include "conformance/clauses.hpp"
@@ -29,13 +32,13 @@ constexpr const char* kHelp =
 usage: %s --backend NAME [--client TEXT] [--clause N]... [--json]
        %s --list [--json]
 
-  --backend NAME   whom to judge: %s
-  --client TEXT    its store, as in configure(): a directory, a URL. A store of its own is best; nothing is removed from it
-  --clause N       only this clause; may be given several times
-  --lease SECONDS  the shortest expiry that the store keeps well (0.3)
-  --json           one object instead of lines
-  --list           the clauses, and the traits that a backend must declare for them to apply
-  --help           this
+  -b, --backend NAME  whom to judge: %s
+  -C, --client TEXT   its store, as in configure(): a directory, a URL. A store of its own is best; nothing is removed from it
+  --clause N          only this clause; may be given several times
+  --lease TIME        the shortest expiry that the store keeps well: 2s, 500ms (300ms)
+  --json              one object instead of lines
+  --list              the clauses, and the traits that a backend must declare for them to apply
+  --help, --version
 
 Exit status: 0 no clause is broken, 1 at least one is, 64 the command line makes no sense, 74 the result could not be written, 78 there is no
 such backend, or its client makes no sense.
@@ -49,52 +52,64 @@ class UsageError : public std::runtime_error {
 struct Asked {
   Subject subject;
   std::vector<Clause> wanted;
-  bool json = false, list = false, help = false;
+  bool json = false, list = false, help = false, version = false;
 };
 
+// Whatever follows the number. UsageError where there is none.
 template <class Number>
-Number number_of(const char* option, const char* text) {
-  Number number{};
+std::string read_number(const char* option, const char* text, Number& number) {
   const char* const end = text + std::strlen(text);
-  if (const auto [stop, error] = std::from_chars(text, end, number); error != std::errc{} || stop != end)
-    throw UsageError{std::string{option} + ": '" + text + "' is no number"};
-  return number;
+  const auto [stop, error] = std::from_chars(text, end, number);
+  if (error != std::errc{}) throw UsageError{std::string{option} + ": '" + text + "' is no number"};
+  return {stop, end};
+}
+
+Duration lease_of(const char* text) {
+  double number = 0;
+  const std::string unit = read_number("--lease", text, number);
+  const Duration lease = unit == "ms" ? Duration{std::chrono::duration<double, std::milli>{number}} : Duration{std::chrono::duration<double>{number}};
+  if (!unit.empty() && unit != "s" && unit != "ms") throw UsageError{std::string{"--lease: '"} + text + "' is no time, such as 2s or 500ms"};
+  if (lease.is_nan() || lease.ns() < std::chrono::milliseconds{1} || lease.ns() > std::chrono::hours{1})
+    throw UsageError{std::string{"--lease: "} + text + " is not between 1ms and 1h"};
+  return lease;
 }
 
 Clause clause_of(const char* text) {
-  const int number = number_of<int>("--clause", text);
-  for (const Clause& clause : clauses())
-    if (clause.number == number) return clause;
+  int number = 0;
+  if (read_number("--clause", text, number).empty())
+    for (const Clause& clause : clauses())
+      if (clause.number == number) return clause;
   throw UsageError{std::string{"there is no clause "} + text + ", see --list"};
 }
 
 Asked read(int argc, char** argv) {
-  static const option options[] = {{"backend", required_argument, nullptr, 'b'}, {"client", required_argument, nullptr, 'c'},
+  static const option options[] = {{"backend", required_argument, nullptr, 'b'}, {"client", required_argument, nullptr, 'C'},
                                    {"clause", required_argument, nullptr, 'n'},  {"lease", required_argument, nullptr, 'e'},
                                    {"json", no_argument, nullptr, 'j'},          {"list", no_argument, nullptr, 'l'},
-                                   {"help", no_argument, nullptr, 'h'},          {nullptr, 0, nullptr, 0}};
+                                   {"help", no_argument, nullptr, 'h'},          {"version", no_argument, nullptr, 'v'},
+                                   {nullptr, 0, nullptr, 0}};
   Asked asked;
   opterr = 0;
   optind = 1;
-  for (int letter; (letter = getopt_long(argc, argv, ":b:c:h", options, nullptr)) != -1;) {
+  for (int letter; (letter = getopt_long(argc, argv, ":b:C:h", options, nullptr)) != -1;) {
     switch (letter) {
       case 'b': asked.subject.backend = optarg; break;
-      case 'c': asked.subject.client = optarg; break;
+      case 'C': asked.subject.client = optarg; break;
       case 'n': asked.wanted.push_back(clause_of(optarg)); break;
-      case 'e': asked.subject.lease = std::chrono::duration<double>{number_of<double>("--lease", optarg)}; break;
+      case 'e': asked.subject.lease = lease_of(optarg); break;
       case 'j': asked.json = true; break;
       case 'l': asked.list = true; break;
       case 'h': asked.help = true; break;
+      case 'v': asked.version = true; break;
       case ':': throw UsageError{std::string{argv[optind - 1]} + " wants a value"};
       default: throw UsageError{std::string{"'"} + argv[optind - 1] + "' is not understood"};
     }
   }
-  if (asked.help) return asked;
+  if (asked.help || asked.version) return asked;
   if (optind < argc) throw UsageError{std::string{"'"} + argv[optind] + "' is not understood"};
   if (asked.wanted.empty()) asked.wanted = clauses();
   if (asked.list) return asked;
   if (asked.subject.backend.empty()) throw UsageError{"--backend is missing"};
-  if (asked.subject.lease.ns() <= std::chrono::nanoseconds{0}) throw UsageError{"--lease must be more than 0"};
   asked.subject.limit = std::chrono::seconds{60} + 40 * asked.subject.lease.ns();
   return asked;
 }
@@ -114,21 +129,22 @@ const char* text(Outcome outcome) {
   return "";
 }
 
-std::string needs_of(const Clause& clause) {
+// Behind the sentence of a clause, or as JSON.
+std::string needs_of(const Clause& clause, bool json) {
   std::string all;
-  for (const Need need : clause.needs) all += (all.empty() ? "" : ", ") + text(need);
-  return all;
+  for (const Need need : clause.needs) all += (all.empty() ? "" : json ? "," : ", ") + (json ? json_text(text(need)) : text(need));
+  return json ? "[" + all + "]" : all.empty() ? "" : " (" + all + ")";
 }
 
 void list(const Asked& asked) {
   std::string objects;
   for (const Clause& clause : asked.wanted) {
-    const std::string needs = needs_of(clause), name{clause.name};
+    const std::string name{clause.name}, needs = needs_of(clause, asked.json);
     if (asked.json)
       objects += (objects.empty() ? "" : ",") + json_object({{"number", std::to_string(clause.number)}, {"group", json_text(clause.group)},
-                                                             {"name", json_text(name)}, {"needs", json_text(needs)}});
+                                                             {"name", json_text(name)}, {"needs", needs}});
     else
-      std::printf("%2d. %s%s\n", clause.number, name.c_str(), needs.empty() ? "" : (" (" + needs + ")").c_str());
+      std::printf("%d. %s%s\n", clause.number, name.c_str(), needs.c_str());
   }
   if (asked.json) std::puts(json_object({{"version", "1"}, {"clauses", "[" + objects + "]"}}).c_str());
 }
@@ -168,6 +184,8 @@ int guarded(const char* program, int argc, char** argv) {
     const Asked asked = read(argc, argv);
     if (asked.help) {
       std::printf(kHelp, program, program, known_backends().c_str());
+    } else if (asked.version) {
+      std::printf("%s %s\n", program, version());
     } else if (asked.list) {
       list(asked);
     } else {

@@ -79,8 +79,9 @@ Verdict run(const Clause& clause, const Subject& subject) {
     const std::optional<Message> verdict = process.channel().receive();
     if (!verdict) {
       const std::string how = process.wait(std::chrono::seconds{1});
-      return {Outcome::broken, subject.program + (how.empty() ? " ended without a verdict" : " " + how) +
-                                   " (does its main() call sherlock::conformance::peer_main?)"};
+      if (how.find("killed") != std::string::npos) return {Outcome::broken, "the process that used the lock " + how};
+      return {Outcome::broken, subject.program + " gave no verdict" + (how.empty() ? "" : ", and " + how) +
+                                   ": does its main() call sherlock::conformance::peer_main?"};
     }
     if (verdict->at(0) == kKept) return {Outcome::kept, {}};
     return {verdict->at(0) == kNotApplicable ? Outcome::not_applicable : Outcome::broken, verdict->at(1)};

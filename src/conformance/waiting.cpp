@@ -7,6 +7,7 @@
 #include <thread>
 #include <vector>
 
+#include "conformance/crew.hpp"
 #include "conformance/groups.hpp"
 
 namespace sherlock::conformance {
@@ -100,20 +101,22 @@ void release_wakes(Stage& stage) {
     });
     promptly("a waiter, here, whose lock somebody else holds and releases", [&] {
       there.acquire();
-      std::jthread releaser{[&] {
-        settle();
-        there.release();
-      }};
-      here->acquire();
+      side_by_side(
+          [&] {
+            settle();
+            there.release();
+          },
+          [&] { here->acquire(); });
       here->release();
     });
     promptly("a waiter whose lock another object of the process holds and releases", [&] {
       here->acquire();
-      std::jthread releaser{[&] {
-        settle();
-        here->release();
-      }};
-      twin->acquire();
+      side_by_side(
+          [&] {
+            settle();
+            here->release();
+          },
+          [&] { twin->acquire(); });
       twin->release();
     });
   }

@@ -6,6 +6,7 @@
 #include <sherlock/base_lock.hpp>
 
 #include <fmt/core.h>
+#include <sys/single_threaded.h>
 
 #include <algorithm>
 #include <utility>
@@ -148,6 +149,18 @@ bool BaseLock::may_tell(const Hold& hold) noexcept {
     if (last >= hold.owner) return false;
   } while (!told_.compare_exchange_weak(last, hold.owner, std::memory_order_relaxed));
   return true;
+}
+
+// The hold is this thread's to end. False: another thread of this object was quicker. With a single thread there is none, and the one
+// atomic read-modify-write that BaseLock would add to an uncontended release is saved.
+bool BaseLock::let_go_of(const Hold& hold) noexcept {
+  const std::uint64_t none = pack_hold(hold.owner, State::none);
+  if (__libc_single_threaded) {
+    hold_.store(none, std::memory_order_release);
+    return true;
+  }
+  std::uint64_t present = pack_hold(hold.owner, hold.state);
+  return hold_.compare_exchange_strong(present, none);
 }
 
 void BaseLock::tell(const LockException& what) noexcept {
@@ -323,13 +336,12 @@ void BaseLock::do_wait(const Claim&, nanoseconds deadline, std::stop_token stop)
 bool BaseLock::end_hold() {
   const Hold hold = this->hold();
   if (!hold.held()) {
-    if (hold.state != State::lost || !hold.here()) throw_not_held("release");
-    hold_.store(pack_hold(hold.owner, State::none), std::memory_order_release);
+    if (hold.state != State::lost || !hold.here() || !let_go_of(hold)) throw_not_held("release");
     return false;
   }
   const bool late = this->late(hold);
   // Before the store is told: the moment it is, another thread of this object may be granted and write these.
-  hold_.store(pack_hold(hold.owner, State::none), std::memory_order_release);
+  if (!let_go_of(hold)) throw_not_held("release");
   bool ours = false;
   try {
     ours = detail::guarded(name_, backend_, [&] { return do_release(claim_of(hold)); });

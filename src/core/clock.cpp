@@ -45,6 +45,11 @@ Clock& real_clock() {
   return *clock;
 }
 
+namespace {
+// Made while the program is loaded: a fork in the middle of the first use would leave the child waiting for its end.
+[[maybe_unused]] const Clock& made_at_start = real_clock();
+}  // namespace
+
 Clock& clock() noexcept {
   Clock* in_use = replaced.load(std::memory_order_acquire);
   return in_use ? *in_use : real_clock();

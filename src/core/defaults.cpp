@@ -2,6 +2,7 @@
 #include "core/defaults.hpp"
 
 #include <fmt/core.h>
+#include <pthread.h>
 
 #include <mutex>
 #include <utility>
@@ -19,9 +20,17 @@ struct Configured {
 };
 
 Configured& configured() {
-  static auto* const made = new Configured;
+  static Configured* const made = [] {
+    auto* fresh = new Configured;
+    // Held over a fork: the child makes locks too, and has no other thread that could unlock it.
+    pthread_atfork([] { configured().mutex.lock(); }, [] { configured().mutex.unlock(); }, [] { configured().mutex.unlock(); });
+    return fresh;
+  }();
   return *made;
 }
+
+// Made while the program is loaded: a fork in the middle of the first use would leave the child waiting for its end.
+[[maybe_unused]] const Configured& made_at_start = configured();
 
 void check_duration(const char* option, const std::optional<Duration>& given, bool zero_allowed) {
   if (!given) return;

@@ -19,7 +19,7 @@ char readable(char c) {
 }  // namespace
 
 std::string make_key(std::string_view ns, std::string_view name) {
-  static const boost::uuids::name_generator_sha1 generate{boost::uuids::string_generator{}(kKeyNamespace)};
+  boost::uuids::name_generator_sha1 generate{boost::uuids::string_generator{}(kKeyNamespace)};
 
   // With the length in front, ("a", "b_c") and ("a_b", "c") cannot meet.
   std::string hashed = std::to_string(ns.size());

@@ -48,7 +48,7 @@ void promote(Entry& entry) {
 
 void wake_heir(Entry& entry) {
   entry.heir.fetch_add(1);
-  posix::futex_wake(entry.heir);
+  posix::futex_wake_all(entry.heir);  // one, or one more that does not know yet that it lost the seat
 }
 
 // On the words at once, where the kernel can; otherwise on the first, in short slices.
@@ -114,15 +114,17 @@ bool Waiter::unchanged_for(std::uint64_t word, nanoseconds how_long, nanoseconds
 }
 
 Taking Waiter::judge(const Presence& presence, const Entry& entry, std::uint64_t word, nanoseconds boottime) {
-  if (gate::state(word) == GateState::reserved)
-    return (heir_ && has_seat(entry, word)) || may_break_ ? Taking::free : Taking::no;
+  if (gate::state(word) == GateState::reserved) return has_seat(entry, word) || may_break_ ? Taking::free : Taking::no;
+  may_break_ = false;
   const Taking taking = local::judge(presence, entry, word, Precedence::respected, [boottime] { return boottime; });
   if (taking == Taking::no && gate::state(word) == GateState::foreign && heir_ && unchanged_for(word, kForeignStale, clock().monotonic()))
     return Taking::foreign;
   return taking;
 }
 
-bool Waiter::has_seat(const Entry& entry, std::uint64_t word) const { return (word & gate::kHeir) && entry.heir_id.load() == id_; }
+bool Waiter::has_seat(const Entry& entry, std::uint64_t word) const {
+  return heir_ && (word & gate::kHeir) && entry.heir_id.load() == id_;
+}
 
 // The flag in the word decides who sits; heir_id says who it is, for those who look whether the heir is alive.
 bool Waiter::sit_down(Entry& entry, std::uint64_t word) {
@@ -244,17 +246,16 @@ void Waiter::sleep_in_queue(Entry& entry, std::uint64_t word, std::uint32_t queu
   if (woken == 0 || (woken < 0 && error == ETIMEDOUT && !reserved)) slept_ = true;
 }
 
-std::uint64_t Waiter::flags_after_taking(std::uint64_t word) const {
-  return heir_ || may_break_ ? gate::flags(word) & ~gate::kHeirFlags : gate::flags(word);
+// Whoever takes the lock from the heir's seat leaves it; so does an heir whose reservation is broken.
+std::uint64_t Waiter::flags_after_taking(const Entry& entry, std::uint64_t word) {
+  empties_seat_ = has_seat(entry, word) || (may_break_ && gate::state(word) == GateState::reserved);
+  return empties_seat_ ? gate::flags(word) & ~gate::kHeirFlags : gate::flags(word);
 }
 
 void Waiter::took(Entry& entry, std::uint64_t word_before) {
-  const bool seat_left = heir_ || may_break_;
-  if (heir_) {
-    std::uint64_t mine = id_;
-    cas(entry.heir_id, mine, 0);
-  }
-  if (seat_left && (word_before & gate::kQueue)) promote(entry);
+  std::uint64_t mine = id_;
+  cas(entry.heir_id, mine, 0);
+  if (empties_seat_ && (word_before & gate::kQueue)) promote(entry);
   done();
 }
 
@@ -263,7 +264,7 @@ void Waiter::leave(const Found& found) {
   Entry& entry = *found.entry;
   if (found.current()) {
     std::uint64_t word = entry.word.load();
-    while (heir_ && has_seat(entry, word)) {
+    while (has_seat(entry, word)) {
       // What was reserved for us is free for all.
       const std::uint64_t left = (gate::state(word) == GateState::reserved ? gate::with(word, GateState::free) : word) & ~gate::kHeirFlags;
       if (!cas(entry.word, word, left)) continue;

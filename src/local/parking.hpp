@@ -50,7 +50,7 @@ class Waiter {
   // As the free function, for one who waits and may have precedence.
   Taking judge(const Presence& presence, const Entry& entry, std::uint64_t word, std::chrono::nanoseconds boottime);
   // The waiters' flags in the word that takes the place of `word`.
-  std::uint64_t flags_after_taking(std::uint64_t word) const;
+  std::uint64_t flags_after_taking(const Entry& entry, std::uint64_t word);
   // To be called after the word was taken: gives up the seat and its cell.
   void took(Entry& entry, std::uint64_t word_before);
   // Gives up the place without having got the lock.
@@ -75,6 +75,7 @@ class Waiter {
   bool heir_ = false;
   bool slept_ = false;      // may take the heir's seat before those who have not
   bool may_break_ = false;  // the reservation has lapsed
+  bool empties_seat_ = false;
   std::uint64_t seen_ = 0;  // a word that should not stay for long,
   std::chrono::nanoseconds seen_since_{};
   Identity dying_{};  // whose life word is marked while its presence is still there,

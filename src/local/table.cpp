@@ -19,6 +19,7 @@
 
 #include <sherlock/clock.hpp>
 
+#include "local/parking.hpp"
 #include "local/presence.hpp"
 #include "local/word.hpp"
 
@@ -175,7 +176,11 @@ Found Table::publish(const Found& mine, const KeyHash& hash) {
         return false;
       }
       const Tenure state = tenure_state(f.tenure);
-      if ((state != Tenure::offered && state != Tenure::settled) || !same(*f.entry, hash) || !f.current()) return false;
+      if ((state != Tenure::offered && state != Tenure::settled) || !same(*f.entry, hash)) return false;
+      if (!f.current()) {  // changed under our eyes, perhaps from offered to settled: everything is to be looked at again
+        wait = true;
+        return false;
+      }
       if (state == Tenure::settled) {
         withdraw();
         return withdrawn = true;
@@ -207,13 +212,14 @@ bool Table::recycle(const KeyHash& hash) {
   probe(hash, [&](const Found& f) {
     std::uint64_t word = f.entry->word.load();
     if (tenure_state(f.tenure) != Tenure::settled || gate::state(word) != GateState::free || gate::flags(word) != 0) return false;
+    if (f.entry->straggler.load() != 0 || f.entry->marks.load() != 0) return false;  // the next holder needs to know
     std::uint64_t mine = gate::taken_by(companion_.presence().me(), word);
     if (!f.entry->word.compare_exchange_strong(word, mine)) return false;
     if (f.current()) {
       forget(f, mine);
       done = true;
     } else {  // given to another key meanwhile, and free there
-      f.entry->word.compare_exchange_strong(mine, gate::make(GateState::free, {}, gate::tag(mine)));
+      pass_on(*f.entry, mine);
     }
     return done;
   });
@@ -233,6 +239,12 @@ void Table::forget(const Found& found, std::uint64_t mine) {
   while (gate::core(word) == gate::core(mine) &&
          !found.entry->word.compare_exchange_weak(word, gate::make(GateState::free, {}, gate::tag(word) + 1))) {
   }
+  // Who began to wait meanwhile waits at the wrong place.
+  if (gate::flags(word) != 0)
+    for (Word* sleepers : {&found.entry->heir, &found.entry->queue, &found.entry->elders}) {
+      sleepers->fetch_add(1);
+      posix::futex_wake_all(*sleepers);
+    }
 }
 
 void Table::for_each(const std::function<void(const Found&)>& visit) const {

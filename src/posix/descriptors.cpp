@@ -30,35 +30,35 @@ bool still(const Recorded& recorded) {
 struct Record {
   std::mutex mutex;
   std::vector<Recorded> open;
+  int cannot_watch_forks = 0;
 };
 
 Record& record() {
   static Record* const made = [] {
     auto* fresh = new Record;
     fresh->open.reserve(64);
-    return fresh;
-  }();
-  return *made;
-}
-
-void watch_forks() {
-  static const int registered = pthread_atfork([] { record().mutex.lock(); }, [] { record().mutex.unlock(); },
+    fresh->cannot_watch_forks = pthread_atfork([] { record().mutex.lock(); }, [] { record().mutex.unlock(); },
                                                [] {
                                                  for (const Recorded& recorded : record().open)
                                                    if (still(recorded)) sys_close(recorded.fd);
                                                  record().open.clear();
                                                  record().mutex.unlock();
                                                });
-  if (registered != 0) {
-    errno = registered;
-    throw_errno("pthread_atfork");
-  }
+    return fresh;
+  }();
+  return *made;
 }
+
+// Made while the program is loaded: a fork in the middle of the first use would leave the child waiting for its end.
+[[maybe_unused]] const Record& made_at_start = record();
 
 }  // namespace
 
 LockFd LockFd::open(int dir, const char* path, int flags, mode_t mode) {
-  watch_forks();
+  if (record().cannot_watch_forks != 0) {
+    errno = record().cannot_watch_forks;
+    throw_errno("pthread_atfork");
+  }
   LockFd made;
   const std::lock_guard guard{record().mutex};
   if (auto& open = record().open; open.size() == open.capacity()) open.reserve(2 * open.size());  // nothing may throw once it is open

@@ -77,24 +77,21 @@ std::string read_small_file(const char* path) {
 }  // namespace
 
 BootId boot_id() {
-  static const BootId id = [] {
-    const char* path = "/proc/sys/kernel/random/boot_id";
-    const std::string text = read_small_file(path);
-    BootId bytes{};
-    std::size_t nibbles = 0;
-    for (char c : text) {
-      const int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-      if (digit < 0 || nibbles == 32) continue;
-      bytes[nibbles / 2] = static_cast<std::uint8_t>(bytes[nibbles / 2] << 4 | digit);
-      ++nibbles;
-    }
-    if (nibbles != 32) {
-      errno = EINVAL;
-      throw_errno(std::string{path} + " holds no boot id");
-    }
-    return bytes;
-  }();
-  return id;
+  const char* path = "/proc/sys/kernel/random/boot_id";
+  const std::string text = read_small_file(path);
+  BootId bytes{};
+  std::size_t nibbles = 0;
+  for (char c : text) {
+    const int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+    if (digit < 0 || nibbles == 32) continue;
+    bytes[nibbles / 2] = static_cast<std::uint8_t>(bytes[nibbles / 2] << 4 | digit);
+    ++nibbles;
+  }
+  if (nibbles != 32) {
+    errno = EINVAL;
+    throw_errno(std::string{path} + " holds no boot id");
+  }
+  return bytes;
 }
 
 std::uint64_t namespace_id(const char* kind) {

@@ -65,7 +65,8 @@ std::any Backend::resolve(const AnyClient& client) const {
   if (!client.empty()) return convert(client);
   if (!default_client().empty()) return convert(default_client());
   if (default_made_) return default_made_();
-  refuse(name(), fmt::format("backend \"{0}\" has no default client: give one, a {1}, as in configure({{.backend = \"{0}\", .client = ...}})",
+  refuse(name(), fmt::format("backend \"{0}\" has no default client: give one, a {1}, as in "
+                             "configure({{.backend = \"{0}\", .client = ...}})",
                              name(), client_type_));
 }
 

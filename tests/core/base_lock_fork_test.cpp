@@ -126,9 +126,7 @@ TEST_CASE("a hold that was lost before the fork is nothing to the child", "[base
   Child late{[&] { return wrong_in_child(lock, store) == 0 && told == 0 ? 0 : 1; }};
   CHECK(late.wait() == Exit{0, 0});
   CHECK_FALSE(lock.renew());
-  Child lost{[&] {
-    return says_not_held([&] { lock.release(); }) && says_not_held([&] { (void)lock.renew(); }) && told == 1 ? 0 : 1;
-  }};
+  Child lost{[&] { return says_not_held([&] { lock.release(); }) && says_not_held([&] { (void)lock.renew(); }) && told == 1 ? 0 : 1; }};
   CHECK(lost.wait() == Exit{0, 0});
   CHECK_THROWS_AS(lock.release(), LockLostException);
 }
@@ -179,8 +177,7 @@ TEST_CASE("a child that is forked while several threads wait with the object can
     auto lock = std::make_unique<TestLock>(store, Options{.timeout = forever, .retry_interval = 1h}, threads);
     std::stop_source stop;
     std::vector<std::thread> waiters;
-    for (int i = 0; i < 3; ++i)
-      waiters.emplace_back([&] { CHECK_THROWS_AS(lock->acquire(stop.get_token()), LockCancelledException); });
+    for (int i = 0; i < 3; ++i) waiters.emplace_back([&] { CHECK_THROWS_AS(lock->acquire(stop.get_token()), LockCancelledException); });
     const auto deadline = std::chrono::steady_clock::now() + support::kPatience;
     while (store.acquires < 3 && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
     std::this_thread::sleep_for(5ms);  // most likely the others wait behind the first by now; the test is weaker if not

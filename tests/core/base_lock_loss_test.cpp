@@ -315,11 +315,11 @@ TEST_CASE("what on_lost throws is dropped", "[base_lock][loss]") {
     FakeClock clock;
     TestStore store;
     int told = 0;
-    const Options options{.expire = 10s, .on_lost = [&](const LockException&) {
-                            ++told;
-                            throw std::runtime_error{"the callback is broken"};
-                          }};
-    TestLock lock{store, options, threads};
+    const auto broken = [&](const LockException&) {
+      ++told;
+      throw std::runtime_error{"the callback is broken"};
+    };
+    TestLock lock{store, {.expire = 10s, .on_lost = broken}, threads};
     lock.acquire();
     clock.advance(11s);
     CHECK_FALSE(lock.renew());

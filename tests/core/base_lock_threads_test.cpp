@@ -385,3 +385,42 @@ TEST_CASE("a waiter keeps its deadline, however often other threads of its objec
     CHECK(gave_up == 0);
   }
 }
+
+// A mistake of the program, and an exception for whoever makes it; but what it touches must be whole afterwards.
+TEST_CASE("a thread that releases what it should not leaves no lock behind that nobody can release", "[base_lock][threads]") {
+  for (const Threads threads : kBoth) {
+    CAPTURE(static_cast<int>(threads));
+    TestStore store;
+    TestLock lock{store, {.retry_interval = 1ms}, threads};
+    std::atomic<bool> enough{false};
+    std::atomic<int> timeouts{0}, others{0};
+    const auto try_release = [&] {
+      try {
+        lock.release();
+      } catch (const LockNotHeldException&) {
+      } catch (const LockLostException&) {
+      } catch (const LockException&) {
+        ++others;
+      }
+    };
+    std::vector<std::thread> workers;
+    for (int i = 0; i < 2; ++i)
+      workers.emplace_back([&] {
+        for (int round = 0; round < 3000 && timeouts == 0; ++round) {
+          if (!lock.try_acquire_for(2s)) ++timeouts;
+          try_release();
+        }
+      });
+    std::thread meddler{[&] {
+      while (!enough) try_release();
+    }};
+    for (auto& worker : workers) worker.join();
+    enough = true;
+    meddler.join();
+    try_release();
+    CHECK(timeouts == 0);
+    CHECK(others == 0);
+    CHECK_FALSE(store.taken());
+    CHECK(lock.try_acquire());
+  }
+}

@@ -40,7 +40,6 @@ struct OwnClock {
   using period = std::nano;
   using duration = nanoseconds;
   using time_point = std::chrono::time_point<OwnClock>;
-  static constexpr bool is_steady = false;
   static inline nanoseconds offset{};
   static time_point now() { return time_point{sherlock::clock().monotonic() + offset}; }
 };
@@ -117,12 +116,8 @@ TEST_CASE("no time to wait is one try", "[base_lock][waiting]") {
   SECTION("no number") { CHECK_FALSE(lock.try_acquire_for(std::chrono::duration<double>{std::numeric_limits<double>::quiet_NaN()})); }
   SECTION("now") { CHECK_FALSE(lock.try_acquire_until(OwnClock::now())); }
   SECTION("an instant that has passed") { CHECK_FALSE(lock.try_lock_until(OwnClock::now() - 1ns)); }
-  SECTION("an instant that has passed, of the system's clock") {
-    CHECK_FALSE(lock.try_lock_until(std::chrono::system_clock::now() - 1s));
-  }
-  SECTION("an instant that has passed, of the steady clock") {
-    CHECK_FALSE(lock.try_acquire_until(std::chrono::steady_clock::now() - 1s));
-  }
+  SECTION("an instant that has passed, of the system's clock") { CHECK_FALSE(lock.try_lock_until(std::chrono::system_clock::now() - 1s)); }
+  SECTION("an instant that has passed, of the steady clock") { CHECK_FALSE(lock.try_acquire_until(std::chrono::steady_clock::now() - 1s)); }
   CHECK(store.tries.size() == 1);
   CHECK(store.attempts == Attempts{Attempt::once});
   CHECK(clock.sleeps() == 0);
@@ -162,6 +157,22 @@ TEST_CASE("an instant is waited for on its own clock", "[base_lock][waiting]") {
     OwnClock::offset = -20h;
     CHECK_FALSE(lock.try_acquire_until(OwnClock::now() + 250ms));
     CHECK(store.tries.back() == 250ms);
+  }
+}
+
+TEST_CASE("an instant of the standard's clocks is waited for, and not less", "[base_lock][waiting]") {
+  for (const Threads threads : kBoth) {
+    TestStore store;
+    store.take_by_stranger();
+    TestLock lock{store, {.retry_interval = 2ms}, threads};
+    const auto steady = std::chrono::steady_clock::now() + 10ms;
+    CHECK_FALSE(lock.try_acquire_until(steady));
+    CHECK(std::chrono::steady_clock::now() >= steady);
+    const auto system = std::chrono::system_clock::now() + 10ms;
+    CHECK_FALSE(lock.try_lock_until(system));
+    CHECK(std::chrono::system_clock::now() >= system);
+    store.free();
+    CHECK(lock.try_acquire_until(std::chrono::system_clock::now() + 1h));
   }
 }
 
@@ -292,9 +303,8 @@ TEST_CASE("one try gets 1 s of the store's time, or the time to the deadline whe
     const FakeClock clock;
     TestStore store;
     std::vector<nanoseconds> given;
-    store.on_acquire = store.on_release = store.on_renew = store.on_look = [&](const Claim& claim) {
-      given.push_back(claim.answer_by() - clock.monotonic());
-    };
+    store.on_acquire = store.on_release = store.on_renew =
+        store.on_look = [&](const Claim& claim) { given.push_back(claim.answer_by() - clock.monotonic()); };
     TestLock lock{store, {.timeout = 5s}, threads};
     const auto last_given = [&](auto call) {
       call();

@@ -149,12 +149,10 @@ TEST_CASE("where nobody says anything, the library's defaults and the backend's 
 TEST_CASE("what is configured holds where the lock does not say otherwise", "[options]") {
   TestStore store;
   int configured_told = 0, own_told = 0;
-  const Configured configured{{.ns = "shop",
-                               .expire = 30s,
-                               .timeout = 5s,
-                               .retry_interval = 1s,
-                               .label = "configured",
-                               .on_lost = [&](const LockException&) { ++configured_told; }}};
+  const Configured configured{
+      {.ns = "shop", .expire = 30s, .timeout = 5s, .retry_interval = 1s, .label = "configured", .on_lost = [&](const LockException&) {
+         ++configured_told;
+       }}};
   support::FakeClock clock;
 
   TestLock silent{store};
@@ -168,8 +166,9 @@ TEST_CASE("what is configured holds where the lock does not say otherwise", "[op
   CHECK_FALSE(silent.renew());
   CHECK(configured_told == 1);
 
-  TestLock outspoken{store, {.ns = "", .expire = never, .timeout = 0s, .retry_interval = 2s, .label = "",
-                             .on_lost = [&](const LockException&) { ++own_told; }}};
+  TestLock outspoken{
+      store,
+      {.ns = "", .expire = never, .timeout = 0s, .retry_interval = 2s, .label = "", .on_lost = [&](const LockException&) { ++own_told; }}};
   CHECK(outspoken.ns().empty());
   CHECK(outspoken.expire() == never);
   CHECK(outspoken.timeout() == Duration{0s});

@@ -13,17 +13,17 @@ using namespace sherlock;
 
 namespace {
 
-constexpr Errc kAll[] = {Errc::timeout,     Errc::not_held, Errc::lost,   Errc::cancelled,     Errc::busy,  Errc::unavailable,
-                         Errc::damaged,     Errc::system,   Errc::cannot_create, Errc::unsafe, Errc::configuration};
+constexpr Errc kAll[] = {Errc::timeout, Errc::not_held, Errc::lost,          Errc::cancelled, Errc::busy,         Errc::unavailable,
+                         Errc::damaged, Errc::system,   Errc::cannot_create, Errc::unsafe,    Errc::configuration};
 
 template <class E>
-constexpr bool kIsOurs = std::is_base_of_v<LockException, E> && std::is_base_of_v<std::system_error, E> && std::is_final_v<E> &&
-                         std::is_nothrow_destructible_v<E> && std::is_copy_constructible_v<E>;
+constexpr bool kIsOurs = std::is_base_of_v<LockException, E>&& std::is_base_of_v<std::system_error, E>&& std::is_final_v<E>&&
+    std::is_nothrow_destructible_v<E>&& std::is_copy_constructible_v<E>;
 
 }  // namespace
 
-static_assert(kIsOurs<LockTimeoutException> && kIsOurs<LockNotHeldException> && kIsOurs<LockLostException> && kIsOurs<LockCancelledException> &&
-              kIsOurs<BackendException> && kIsOurs<ConfigurationException>);
+static_assert(kIsOurs<LockTimeoutException> && kIsOurs<LockNotHeldException> && kIsOurs<LockLostException> &&
+              kIsOurs<LockCancelledException> && kIsOurs<BackendException> && kIsOurs<ConfigurationException>);
 
 TEST_CASE("every code has a text of its own", "[error]") {
   std::set<std::string> texts;

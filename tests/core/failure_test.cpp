@@ -44,12 +44,12 @@ TEST_CASE("each errno is sorted, keeps its number, and says the way out where th
     Errc code;
     const char* way_out;
   };
-  const Row row = GENERATE(Row{EACCES, Errc::unsafe, "owner and mode"}, Row{EPERM, Errc::unsafe, "owner and mode"},
-                           Row{ELOOP, Errc::unsafe, "remove it"}, Row{ENOENT, Errc::cannot_create, "make the parent"},
-                           Row{ENOTDIR, Errc::cannot_create, "make the parent"}, Row{EROFS, Errc::cannot_create, "elsewhere"},
-                           Row{EMFILE, Errc::system, "ulimit -n"}, Row{ENFILE, Errc::system, "fs.file-max"}, Row{ENOSPC, Errc::system, "make room"},
-                           Row{EDQUOT, Errc::system, "make room"}, Row{ENOMEM, Errc::system, "memory"},
-                           Row{EOPNOTSUPP, Errc::unavailable, "another one"}, Row{ENOLCK, Errc::unavailable, "locks"}, Row{EIO, Errc::system, ""});
+  const Row row = GENERATE(
+      Row{EACCES, Errc::unsafe, "owner and mode"}, Row{EPERM, Errc::unsafe, "owner and mode"}, Row{ELOOP, Errc::unsafe, "remove it"},
+      Row{ENOENT, Errc::cannot_create, "make the parent"}, Row{ENOTDIR, Errc::cannot_create, "make the parent"},
+      Row{EROFS, Errc::cannot_create, "elsewhere"}, Row{EMFILE, Errc::system, "ulimit -n"}, Row{ENFILE, Errc::system, "fs.file-max"},
+      Row{ENOSPC, Errc::system, "make room"}, Row{EDQUOT, Errc::system, "make room"}, Row{ENOMEM, Errc::system, "memory"},
+      Row{EOPNOTSUPP, Errc::unavailable, "another one"}, Row{ENOLCK, Errc::unavailable, "locks"}, Row{EIO, Errc::system, ""});
   const auto e = seen_by_user(std::system_error{row.error, std::generic_category(), "cannot open /a/b"});
   CHECK(e.code() == row.code);
   CHECK(e.cause() == std::error_code{row.error, std::generic_category()});

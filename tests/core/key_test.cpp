@@ -30,8 +30,9 @@ std::string decoded(const std::string& text) {
 }
 
 bool well_formed(const std::string& key) {
-  return key.size() <= 80 && key.front() != '-' &&
-         std::all_of(key.begin(), key.end(), [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-'; });
+  return key.size() <= 80 && key.front() != '-' && std::all_of(key.begin(), key.end(), [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+         });
 }
 
 // Every string of at most `length` of these bytes.

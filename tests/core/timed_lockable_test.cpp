@@ -47,8 +47,8 @@ static_assert(TimedLockable<BaseLock> && TimedLockable<Lock> && TimedLockable<Fi
 static_assert(noexcept(std::declval<BaseLock&>().unlock()) && noexcept(std::declval<const BaseLock&>().held()));
 
 template <class L>
-constexpr bool kStaysWhereItIs = !std::is_copy_constructible_v<L> && !std::is_copy_assignable_v<L> && !std::is_move_constructible_v<L> &&
-                                 !std::is_move_assignable_v<L>;
+constexpr bool kStaysWhereItIs =
+    !std::is_copy_constructible_v<L> && !std::is_copy_assignable_v<L> && !std::is_move_constructible_v<L> && !std::is_move_assignable_v<L>;
 static_assert(kStaysWhereItIs<BaseLock> && kStaysWhereItIs<Lock> && kStaysWhereItIs<FileLock> && kStaysWhereItIs<TestLock>);
 static_assert(std::is_abstract_v<BaseLock> && std::has_virtual_destructor_v<BaseLock>);
 

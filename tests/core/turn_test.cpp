@@ -88,6 +88,31 @@ TEST_CASE("who is in a hurry wakes the sleeper, who makes room and has its turn 
   hurry.join();
 }
 
+TEST_CASE("who is in a hurry goes before those who came earlier to wait", "[turn]") {
+  for (int round = 0; round < 20; ++round) {
+    Turn turn{1};
+    REQUIRE(turn.enter(patience(), {}));
+    std::atomic<int> order{0}, queued{0}, hurried{0};
+    std::thread queue{[&] {
+      if (turn.enter(patience(), {})) queued = ++order;
+      turn.leave();
+    }};
+    std::this_thread::yield();
+    std::thread hurry{[&] {
+      if (turn.enter_first(patience())) hurried = ++order;
+      turn.leave();
+    }};
+    // Until the hurry is known.
+    for (const auto deadline = patience(); !Turn::Sleep{turn, {}}.token().stop_requested() && in(0ns) < deadline;)
+      std::this_thread::yield();
+    turn.leave();
+    queue.join();
+    hurry.join();
+    CHECK(hurried == 1);
+    CHECK(queued == 2);
+  }
+}
+
 TEST_CASE("who falls asleep while somebody is in a hurry does not sleep", "[turn]") {
   Turn turn{1};
   REQUIRE(turn.enter(patience(), {}));

@@ -35,10 +35,11 @@ PLANTED = [
 
 def small_house(root):
     for path, text in {'src/local/key.hpp': '', 'src/backends/other/b.hpp': '', 'include/sherlock/sherlock.hpp': '#pragma once\n',
+                       'include/sherlock/conformance.hpp': '#pragma once\n',
                        'docs/index.md': '[heading](#heading)\n# heading\n'}.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(SPDX + text)
-    for folder in ('posix', 'core', 'registry', 'backends/file'):
+    for folder in ('posix', 'core', 'registry', 'backends/file', 'conformance'):
         (root / 'src' / folder).mkdir(parents=True, exist_ok=True)
     for folder in ('tools', 'docs/examples', 'tests/consumer', 'tests/house'):
         (root / folder).mkdir(parents=True)

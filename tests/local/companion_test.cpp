@@ -243,7 +243,7 @@ TEST_CASE("a companion of another format that is in use is refused, with both fo
                std::snprintf(text, sizeof text, "%#x", kFormat);
                return std::string{text};
              }()));
-  CHECK(content(ground.file()) == before);
+  CHECK((content(ground.file()) == before));
 
   other.process().kill();
   CHECK(ground.open()->header().format == kFormat);
@@ -273,7 +273,7 @@ TEST_CASE("somebody else's file of the companion's name is refused and left as i
   const Said said = failure_of([&] { (void)ground.open(); });
   CHECK(said.code == Errc::damaged);
   CHECK_THAT(said.text, says(ground.file()));
-  CHECK(content(ground.file()) == foreign);
+  CHECK((content(ground.file()) == foreign));
   CHECK(support::open_descriptors() == descriptors);
 }
 
@@ -283,7 +283,7 @@ TEST_CASE("what is no file of our own at the companion's place is refused", "[co
     ground.dir.write("data", std::string(kFirstSegment, 'x'));
     std::filesystem::create_hard_link(ground.dir / "data", ground.file());
     CHECK_THROWS_WITH(ground.open(), says(ground.file()) && says("hard link"));
-    CHECK(content(ground.dir / "data") == std::string(kFirstSegment, 'x'));
+    CHECK((content(ground.dir / "data") == std::string(kFirstSegment, 'x')));
   }
   SECTION("a symbolic link") {
     std::filesystem::create_symlink(ground.dir / "data", ground.file());

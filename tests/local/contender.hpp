@@ -63,7 +63,7 @@ class Contender {
       const Taking from = judge(word);
       if (from == Taking::no || from == Taking::foreign) return std::nullopt;
       const std::uint64_t taken = gate::taken_by(companion_.presence().me(), word), before = word;
-      if (!entry().word.compare_exchange_strong(word, taken | (waits ? waiter.flags_after_taking(word) : gate::flags(word)))) continue;
+      if (!entry().word.compare_exchange_strong(word, taken | (waits ? waiter.flags_after_taking(entry(), word) : gate::flags(word)))) continue;
       if (waits) waiter.took(entry(), before);
       held_ = gate::with(taken, GateState::held);
       word = entry().word.load();

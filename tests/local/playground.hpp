@@ -3,34 +3,26 @@
 #pragma once
 
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <chrono>
-#include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <new>
 #include <optional>
 #include <string>
 #include <system_error>
-#include <thread>
 
-#include "catch.hpp"
 #include "local/companion.hpp"
 #include "local/table.hpp"
 #include "posix/unique_fd.hpp"
 #include "support/subprocess.hpp"
 #include "support/temp_dir.hpp"
+#include "together.hpp"
 
 namespace playground {
 
 using sherlock::local::Companion;
 using sherlock::local::KeyHash;
-
-// return skip("why"): aloud.
-inline void skip(const std::string& why) { WARN("skipped: " << why); }
 
 // A directory with a companion in it. A forked child opens the companion for itself: presence is a process's own.
 class Playground {
@@ -44,37 +36,6 @@ class Playground {
  private:
   const sherlock::posix::UniqueFd directory_{::open(dir.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
 };
-
-// A T that this process and the children it will fork share; zeroed at first.
-template <class T>
-class Shared {
- public:
-  Shared() {
-    void* const room = ::mmap(nullptr, sizeof(T), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (room == MAP_FAILED) throw std::system_error{errno, std::generic_category(), "mmap"};
-    value_ = new (room) T{};
-  }
-  ~Shared() { ::munmap(value_, sizeof(T)); }
-  Shared(const Shared&) = delete;
-  Shared& operator=(const Shared&) = delete;
-
-  T* operator->() const { return value_; }
-  T& operator*() const { return *value_; }
-
- private:
-  T* value_;
-};
-
-// True once it is; false when it has not become so for support::kPatience.
-template <class Condition>
-bool eventually(Condition condition) {
-  const auto deadline = std::chrono::steady_clock::now() + support::kPatience;
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() >= deadline) return false;
-    std::this_thread::sleep_for(std::chrono::microseconds{200});
-  }
-  return true;
-}
 
 // A key of the test's own making: `where` decides where in the table it can be, `which` tells it from others there.
 inline KeyHash key(std::uint64_t where, std::uint64_t which) { return {{where | std::uint64_t{1} << 63, which}}; }

@@ -173,7 +173,8 @@ TEST_CASE("no fork, however it falls, leaves a lock descriptor open in a child",
     const pid_t child = ::fork();
     if (child == 0) {
       // Nothing that allocates: the other threads are gone, and may have had malloc's locks.
-      struct stat wanted {}, found {};
+      struct stat wanted {
+      }, found{};
       int answer = ::stat(path.c_str(), &wanted) == 0 ? 0 : 2;
       for (int fd = 0; fd < 256; ++fd)
         if (::fstat(fd, &found) == 0 && found.st_ino == wanted.st_ino && found.st_dev == wanted.st_dev) answer = 1;

@@ -277,9 +277,9 @@ TEST_CASE("a file system on which locks do not exclude everybody is refused by i
     long magic;
     const char* name;
   };
-  const Case c = GENERATE(Case{0x6969, "NFS"}, Case{0xFF534D42, "CIFS"}, Case{0xFE534D42, "SMB2"}, Case{0x517B, "SMB"}, Case{0x65735546, "FUSE"},
-                          Case{0x01021997, "9p"}, Case{0x00C36400, "Ceph"}, Case{0x5346414F, "AFS"}, Case{0x0BD00BD0, "Lustre"},
-                          Case{0x01161970, "GFS2"}, Case{0x7461636F, "OCFS2"}, Case{0x73757245, "Coda"});
+  const Case c = GENERATE(Case{0x6969, "NFS"}, Case{0xFF534D42, "CIFS"}, Case{0xFE534D42, "SMB2"}, Case{0x517B, "SMB"},
+                          Case{0x65735546, "FUSE"}, Case{0x01021997, "9p"}, Case{0x00C36400, "Ceph"}, Case{0x5346414F, "AFS"},
+                          Case{0x0BD00BD0, "Lustre"}, Case{0x01161970, "GFS2"}, Case{0x7461636F, "OCFS2"}, Case{0x73757245, "Coda"});
   FaultScript faults;
   // A 32-bit kernel fills the upper half of the word with the sign.
   const bool sign = GENERATE(false, true);
@@ -296,8 +296,8 @@ TEST_CASE("local file systems are taken", "[posix]") {
   const TempDir dir;
   const UniqueFd store = open_own(dir / "store");
   FaultScript faults;
-  const long magic = GENERATE(0xEF53 /* ext4 */, 0x58465342 /* xfs */, 0x9123683E /* btrfs */, 0x01021994 /* tmpfs */, 0x794c7630 /* overlay */,
-                              0x2FC12FC1 /* zfs */, 0xF2F52010 /* f2fs */);
+  const long magic = GENERATE(0xEF53 /* ext4 */, 0x58465342 /* xfs */, 0x9123683E /* btrfs */, 0x01021994 /* tmpfs */,
+                              0x794c7630 /* overlay */, 0x2FC12FC1 /* zfs */, 0xF2F52010 /* f2fs */);
   faults.replace<&Syscalls::fstatfs>([magic](int, struct statfs* result) {
     *result = {};
     result->f_type = static_cast<decltype(result->f_type)>(magic);

@@ -180,7 +180,8 @@ TEST_CASE("a lock made by its own class takes what is configured process-wide, b
   static const bool once = (registry().add(backend<SpyLock>({.name = "config-test"})), true);
   REQUIRE(once);
   const ProcessWide until_the_end;
-  configure({.backend = "config-test", .client = "configured", .ns = "process", .expire = 5s, .timeout = 6s, .retry_interval = 7s, .label = "wide"});
+  configure({.backend = "config-test", .client = "configured", .ns = "process"});
+  configure({.expire = 5s, .timeout = 6s, .retry_interval = 7s, .label = "wide"});
 
   const SpyLock lock{"lock"};
   CHECK(SpyLock::last_client == "default-made");
@@ -207,7 +208,8 @@ TEST_CASE("a lock made by its own class takes what is configured process-wide, b
 TEST_CASE("a fresh registry and the process-wide configuration know nothing of each other", "[config]") {
   const ProcessWide until_the_end;
   bool told = false;
-  configure({.ns = "process", .expire = 5s, .timeout = 6s, .retry_interval = 7s, .label = "wide", .on_lost = [&](const LockException&) { told = true; }});
+  configure({.ns = "process", .expire = 5s, .timeout = 6s, .retry_interval = 7s, .label = "wide"});
+  configure({.on_lost = [&](const LockException&) { told = true; }});
   SpyRegistry fresh;
   const SpyClient client;
   fresh.configure({.backend = "spy", .client = client});

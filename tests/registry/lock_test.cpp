@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <sherlock/lock.hpp>
 
+#include <algorithm>
 #include <mutex>
 #include <stdexcept>
 #include <type_traits>
@@ -45,7 +46,8 @@ TEST_CASE("a Lock without a configured backend is refused, and says what to do",
   Registry registry;
   registry.add(backend<SpyLock>({.name = "spy"}));
   CHECK_THROWS_AS((Lock{"orders", {}, registry}), ConfigurationException);
-  CHECK_THROWS_WITH((Lock{"orders", {}, registry}), Contains("no backend is configured") && Contains("configure({.backend = ") && Contains("spy"));
+  CHECK_THROWS_WITH((Lock{"orders", {}, registry}),
+                    Contains("no backend is configured") && Contains("configure({.backend = ") && Contains("spy"));
 }
 
 TEST_CASE("a Lock is of the configured backend, with the configured client", "[lock]") {
@@ -116,8 +118,8 @@ TEST_CASE("every verb of a Lock reaches its backend, once, and the hold is the L
     CHECK(lock.try_acquire());
   }
   // The last release is the destructor's, and the inner lock, which held nothing, has none of its own.
-  CHECK(configured.calls() == Calls{"acquire orders", "locked orders", "holder orders", "renew orders", "inheritable orders", "release orders",
-                                    "acquire orders", "release orders"});
+  CHECK(configured.calls() == Calls{"acquire orders", "locked orders", "holder orders", "renew orders", "inheritable orders",
+                                    "release orders", "acquire orders", "release orders"});
 }
 
 TEST_CASE("a Lock that holds nothing lets go of nothing", "[lock]") {

@@ -66,7 +66,10 @@ TEST_CASE("a lock class without a Client is refused with a sentence", "[refusals
 
 TEST_CASE("a lock class whose client cannot be copied is refused with a sentence", "[refusals]") {
   const auto result = compile(R"(
-    struct L : Hooks { using Client = std::unique_ptr<int>; L(std::string name, sherlock::Options options, Client) : Hooks{name, options} {} };
+    struct L : Hooks {
+      using Client = std::unique_ptr<int>;
+      L(std::string name, sherlock::Options options, Client) : Hooks{name, options} {}
+    };
     auto made = sherlock::backend<L>({.name = "l"});)");
   CHECK(result.code != 0);
   CHECK_THAT(result.err, Contains("sherlock::backend<L>: L::Client must be copyable"));

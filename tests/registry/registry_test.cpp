@@ -141,7 +141,8 @@ TEST_CASE("a client of the wrong type is an error that names both types", "[regi
   const Backend spy = backend<SpyLock>({.name = "spy"});
   CHECK_THROWS_AS(spy.check(5), ConfigurationException);
   CHECK_THROWS_WITH(spy.check(5), Contains("spy") && Contains("SpyClient") && Contains("int"));
-  CHECK_THROWS_WITH(spy.make("lock", {}, std::vector<Connection>{}), Contains("SpyClient") && Contains("std::vector") && Contains("Connection"));
+  CHECK_THROWS_WITH(spy.make("lock", {}, std::vector<Connection>{}),
+                    Contains("SpyClient") && Contains("std::vector") && Contains("Connection"));
   CHECK_NOTHROW(spy.check(SpyClient{}));
   CHECK_NOTHROW(spy.check("text"));
   CHECK_NOTHROW(spy.check({}));

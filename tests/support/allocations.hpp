@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <cstdlib>
 #include <new>
 
@@ -11,19 +12,43 @@ namespace support {
 
 inline std::atomic<long> allocations{0};
 
-inline void* counted(std::size_t size, std::size_t alignment = 0) {
+inline void* counted(std::size_t size, std::align_val_t alignment = std::align_val_t{alignof(std::max_align_t)}) noexcept {
   allocations.fetch_add(1, std::memory_order_relaxed);
-  void* const made = alignment ? std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment) : std::malloc(size ? size : 1);
-  if (!made) throw std::bad_alloc{};
-  return made;
+  if (size > PTRDIFF_MAX) return nullptr;
+  const auto unit = static_cast<std::size_t>(alignment);
+  return std::aligned_alloc(unit, (size + unit) / unit * unit);
+}
+
+template <class... How>
+void* counted_or_throw(std::size_t size, How... how) {
+  if (void* const made = counted(size, how...)) return made;
+  throw std::bad_alloc{};
 }
 
 }  // namespace support
 
-// The forms for arrays and the nothrow ones come here by default.
-void* operator new(std::size_t size) { return support::counted(size); }
-void* operator new(std::size_t size, std::align_val_t alignment) { return support::counted(size, static_cast<std::size_t>(alignment)); }
+// All of them: a sanitizer's own operators, where it keeps some, would not know what ours have made.
+void* operator new(std::size_t size) { return support::counted_or_throw(size); }
+void* operator new[](std::size_t size) { return support::counted_or_throw(size); }
+void* operator new(std::size_t size, const std::nothrow_t&) noexcept { return support::counted(size); }
+void* operator new[](std::size_t size, const std::nothrow_t&) noexcept { return support::counted(size); }
+void* operator new(std::size_t size, std::align_val_t alignment) { return support::counted_or_throw(size, alignment); }
+void* operator new[](std::size_t size, std::align_val_t alignment) { return support::counted_or_throw(size, alignment); }
+void* operator new(std::size_t size, std::align_val_t alignment, const std::nothrow_t&) noexcept {
+  return support::counted(size, alignment);
+}
+void* operator new[](std::size_t size, std::align_val_t alignment, const std::nothrow_t&) noexcept {
+  return support::counted(size, alignment);
+}
 void operator delete(void* p) noexcept { std::free(p); }
+void operator delete[](void* p) noexcept { std::free(p); }
 void operator delete(void* p, std::size_t) noexcept { std::free(p); }
+void operator delete[](void* p, std::size_t) noexcept { std::free(p); }
+void operator delete(void* p, const std::nothrow_t&) noexcept { std::free(p); }
+void operator delete[](void* p, const std::nothrow_t&) noexcept { std::free(p); }
 void operator delete(void* p, std::align_val_t) noexcept { std::free(p); }
+void operator delete[](void* p, std::align_val_t) noexcept { std::free(p); }
 void operator delete(void* p, std::size_t, std::align_val_t) noexcept { std::free(p); }
+void operator delete[](void* p, std::size_t, std::align_val_t) noexcept { std::free(p); }
+void operator delete(void* p, std::align_val_t, const std::nothrow_t&) noexcept { std::free(p); }
+void operator delete[](void* p, std::align_val_t, const std::nothrow_t&) noexcept { std::free(p); }

@@ -81,7 +81,7 @@ class Program {
 };
 
 struct Finished {
-  int code = -1;   // -1: by a signal
+  int code = -1;  // -1: by a signal
   int signal = 0;
   std::string out, err;
 };

@@ -140,8 +140,7 @@ class Child {
   }
   bool look(int events) {
     siginfo_t info{};
-    if (::waitid(P_PID, static_cast<id_t>(pid_), &info, events) != 0)
-      throw std::system_error{errno, std::generic_category(), "waitid"};
+    if (::waitid(P_PID, static_cast<id_t>(pid_), &info, events) != 0) throw std::system_error{errno, std::generic_category(), "waitid"};
     if (info.si_pid == 0) return false;
     if (info.si_code == CLD_EXITED) exit_ = {info.si_status, 0};
     if (info.si_code == CLD_KILLED || info.si_code == CLD_DUMPED) exit_ = {-1, info.si_status};

@@ -115,8 +115,8 @@ std::optional<Ending> Child::ended() {
 
 void Child::send(int signal) const { ::kill(pid_, signal); }
 
-void Child::forward(const siginfo_t& signal) const {
-  if (came_from_terminal(signal) && ::getpgid(pid_) == ::getpgrp()) return;
+void Child::forward(const siginfo_t& signal, bool was_there) const {
+  if (was_there && came_from_terminal(signal) && ::getpgid(pid_) == ::getpgrp()) return;
   if (signal.si_code != SI_KERNEL && signal.si_pid == pid_) return;
   send(signal.si_signo);
 }

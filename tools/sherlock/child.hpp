@@ -28,8 +28,8 @@ class Child {
   // Its ending, if it has ended. Not to be asked again then.
   std::optional<Ending> ended();
   void send(int signal) const;
-  // Unless it has it already, or sent it itself (`kill 0` in a script).
-  void forward(const siginfo_t& signal) const;
+  // Unless it sent it itself (`kill 0` in a script), or, if it `was_there`, has it from the terminal already.
+  void forward(const siginfo_t& signal, bool was_there = true) const;
 
  private:
   pid_t pid_ = 0;

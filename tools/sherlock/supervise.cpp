@@ -33,8 +33,8 @@ bool still_ours(BaseLock& lock) {
 }  // namespace
 
 Supervised supervise(Child& child, BaseLock& lock, const Signals& signals, OnLost on_lost, Duration kill_after) {
-  // Ctrl-C may have been pressed just before the command was there to get it: what came until now is for the command, whoever sent it.
-  while (const auto early = signals.pending()) child.send(early->si_signo);
+  // Ctrl-C may have been pressed just before the command was there to get it. Twice is better than never.
+  while (const auto early = signals.pending()) child.forward(*early, false);
 
   const Duration interval = lock.expire().is_infinite() ? Duration{kLookAfter} : Duration{lock.expire().ns() / 3};
   Instant next_look = later(interval), kill_at = Instant::max();

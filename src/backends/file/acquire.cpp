@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <mutex>
 #include <string>
 #include <utility>
@@ -73,10 +74,11 @@ std::optional<Grant> FileLock::Impl::acquire(const Claim& claim) {
   if (t.lease()) guard.lock();
   t.at = &binding(claim);
   for (int round = 0;; ++round) {
-    if (store_look_.due()) {
+    if (store_look_.due(t.waits() ? file::LookTimer::kWhileWaiting : file::LookTimer::kEvery)) {
       t.look = true;
       if (!t.at->store->current()) t.at = &rebind(claim);
     }
+    if (t.waits()) t.look = true;  // after every wait
     if (t.waits() && waits_at_ && waits_at_ != t.at) give_up_place();
     switch (try_gate(t)) {
       case Outcome::granted: return t.grant;
@@ -123,12 +125,17 @@ FileLock::Impl::Outcome FileLock::Impl::try_gate(Try& t) {
     }
     if (from == Taking::foreign && !foreigner_gone(*t.at)) return Outcome::refused;
 
+    if (!t.at->found.current()) return Outcome::moved;
     const std::uint64_t mine = gate::taken_by(presence.me(), word);
-    const std::uint64_t flags = t.waits() ? waiter_.flags_after_taking(word) : gate::flags(word);
+    const std::uint64_t flags = t.waits() ? waiter_.flags_after_taking(entry, word) : gate::flags(word);
     // Before the gate is taken, for whoever takes it from us if we die right after: the late holder may have the file locked for long.
-    if (from == Taking::expired) entry.straggler.store(local::Identity::of(word).packed());
+    std::uint64_t straggler = local::Identity::of(word).packed(), straggler_before = 0;
+    if (from == Taking::expired) straggler_before = entry.straggler.exchange(straggler);
     const std::uint64_t before = word;
-    if (!entry.word.compare_exchange_strong(word, mine | flags)) continue;
+    if (!entry.word.compare_exchange_strong(word, mine | flags)) {
+      if (from == Taking::expired) entry.straggler.compare_exchange_strong(straggler, straggler_before);
+      continue;
+    }
     if (!t.at->found.current()) {
       local::pass_on(entry, mine);
       return Outcome::moved;
@@ -151,18 +158,19 @@ bool FileLock::Impl::foreigner_gone(const Binding& b) const {
 // The gate is ours (`mine`, acquiring). Whatever happens here, it is passed on, or left as held, or as waiting for a foreigner.
 FileLock::Impl::Outcome FileLock::Impl::enter(Try& t, std::uint64_t mine, Taking from) {
   Entry& entry = t.at->entry();
-  bool shared = false;
   try {
     for (int round = 0;; ++round) {
       if (round > 100) throw detail::Failure{Errc::busy, path() + " is being removed again and again"};
-      if (!file_.open(*t.at->store)) {  // the directory is gone
-        local::pass_on(entry, mine);
-        store_look_.make_due();
-        return Outcome::moved;
-      }
-      if (!lock_file(t, mine, from, shared)) return Outcome::refused;
-      if (!file_is_right(t)) {
+      const Locked locked = lock_file(t, mine, from);
+      if (locked == Locked::refused) return Outcome::refused;
+      if (locked == Locked::gone) return move_on(t, mine);
+      const bool shared = locked == Locked::shared;
+      // Beside a straggler flock does not keep out those who use another companion: this one must be the one that all use.
+      if (shared && !t.at->store->current()) {
         file_.unlock();
+        return move_on(t, mine);
+      }
+      if (!file_is_right(t)) {
         file_.close();
         continue;
       }
@@ -194,22 +202,34 @@ FileLock::Impl::Outcome FileLock::Impl::enter(Try& t, std::uint64_t mine, Taking
     }
   } while (!entry.word.compare_exchange_weak(word, held_word_ | gate::flags(word)));
   t.at->store->companion().presence().rearm();
+  if (t.waits()) foreign_.reset();
   return Outcome::granted;
 }
 
-// False: somebody has it; the gate was dealt with.
-bool FileLock::Impl::lock_file(Try& t, std::uint64_t mine, Taking from, bool& shared) {
+FileLock::Impl::Outcome FileLock::Impl::move_on(Try& t, std::uint64_t mine) {
+  local::pass_on(t.at->entry(), mine);
+  store_look_.make_due();
+  return Outcome::moved;
+}
+
+// Where it is refused, somebody has it, and the gate was dealt with.
+FileLock::Impl::Locked FileLock::Impl::lock_file(Try& t, std::uint64_t mine, Taking from) {
   Entry& entry = t.at->entry();
   nanoseconds give_up{}, nap = std::chrono::microseconds{20};
   for (;;) {
-    shared = false;
+    if (!file_.open(*t.at->store)) return Locked::gone;
     if (file_.lock_exclusive(entry, t.at->presence())) {
       if (entry.straggler.load(std::memory_order_relaxed)) entry.straggler.store(0);
-      return true;
+      return Locked::exclusively;
     }
     // A lease holder that is late still has its shared flock. The gate was taken from it, so the file may be shared with it; everybody who
     // wants it exclusively stays out.
-    if (entry.straggler.load() != 0 && file_.lock_shared()) return shared = true;
+    if (entry.straggler.load() != 0 && file_.lock_shared()) return Locked::shared;
+    // What somebody has locked may be a file that was removed: then newcomers lock another one, and so must we.
+    if (!file_is_right(t)) {
+      file_.close();
+      continue;
+    }
     if (from != Taking::dead) break;
     const nanoseconds now = clock().monotonic();
     if (give_up.count() == 0) give_up = now + kDyingPatience;
@@ -220,7 +240,7 @@ bool FileLock::Impl::lock_file(Try& t, std::uint64_t mine, Taking from, bool& sh
   }
   if (t.claim.attempt != Attempt::waiting) {
     local::pass_on(entry, mine);
-    return false;
+    return Locked::refused;
   }
   const std::uint64_t foreign = gate::with(mine, GateState::foreign);
   std::uint64_t word = entry.word.load();
@@ -228,7 +248,7 @@ bool FileLock::Impl::lock_file(Try& t, std::uint64_t mine, Taking from, bool& sh
   }
   foreign_word_ = foreign;
   waits_at_ = t.at;
-  return false;
+  return Locked::refused;
 }
 
 // A look at the descriptor after every grant (removed, renamed over); at the path only now and then, and after a wait (moved away).
@@ -255,8 +275,7 @@ void FileLock::Impl::record(Try& t, std::uint64_t mine) {
   t.grant.fence = entry.fence.load() + 1;
   entry.fence.store(t.grant.fence);
   entry.since.store(static_cast<std::uint64_t>(file::coarse_clock(CLOCK_REALTIME_COARSE)));
-  static const std::string program = posix::program_name();
-  if (t.claim.label == program)
+  if (t.claim.label == program_invocation_short_name)
     t.at->store->table().write_default_label(entry);
   else
     t.at->store->table().write_label(entry, t.claim.label);
@@ -267,9 +286,6 @@ void FileLock::Impl::record(Try& t, std::uint64_t mine) {
 void FileLock::Impl::wait(const Claim& claim, nanoseconds until, std::stop_token stop) {
   if (stop.stop_requested()) return give_up_place();
   const Binding& b = binding(claim);
-  // After every wait the path is looked at.
-  store_look_.make_due();
-  file_look_.make_due();
   if (waits_at_ && waits_at_ != &b) give_up_place();
   if (foreign_word_) return foreign_.wait(file_.descriptor(), until);
   waits_at_ = &b;

@@ -68,7 +68,9 @@ class FileLock::Impl {
 
   Outcome try_gate(Try& t);
   Outcome enter(Try& t, std::uint64_t mine, local::Taking from);
-  bool lock_file(Try& t, std::uint64_t mine, local::Taking from, bool& shared);
+  enum class Locked { exclusively, shared, refused, gone };  // gone: the directory is
+  Locked lock_file(Try& t, std::uint64_t mine, local::Taking from);
+  Outcome move_on(Try& t, std::uint64_t mine);
   bool file_is_right(Try& t);
   void record(Try& t, std::uint64_t mine);
   static std::uint64_t expiry_record(const Claim& claim, std::uint32_t tag);

@@ -145,7 +145,8 @@ bool LockFile::anybody_has(const FileStore& store, const std::string& name, loca
       if (entry) entry->probe.compare_exchange_strong(mine, probe_over(mine));
     }
   } over{entry, mine};
-  if (!try_flock(file.get(), LOCK_SH)) return true;
+  // Exclusively, as a try would, for a foreigner may have it shared. Beside a straggler a try would be content with a shared lock.
+  if (!try_flock(file.get(), entry && entry->straggler.load() != 0 ? LOCK_SH : LOCK_EX)) return true;
   posix::sys_flock(file.get(), LOCK_UN);
   return false;
 }

@@ -28,6 +28,8 @@ class LockFile {
   // Throws when the kernel refuses. False: the descriptor is not ours any more, and the lock is gone with it.
   bool unlock();
 
+  // Whether the descriptor still is the file that was opened.
+  bool intact() const { return file_.intact(); }
   // Whether the file that is open is the one that the path leads to. A cheap look sees removal and replacement; a path look also sees that it
   // was moved away, or that the directory was.
   bool linked() const;

@@ -20,17 +20,18 @@ inline std::int64_t coarse_clock(clockid_t id) {
 class LookTimer {
  public:
   // Whether it is time; if so, the caller looks, and the time starts anew.
-  bool due() {
+  bool due(std::int64_t every = kEvery) {
     const std::int64_t now = coarse_clock(CLOCK_MONOTONIC_COARSE);
-    if (now - last_.load(std::memory_order_relaxed) < kEvery) return false;
+    if (now - last_.load(std::memory_order_relaxed) < every) return false;
     last_.store(now, std::memory_order_relaxed);
     return true;
   }
   void make_due() { last_.store(0, std::memory_order_relaxed); }
 
- private:
   static constexpr std::int64_t kEvery = 4'000'000;  // a tick of the coarse clock at 250 Hz; promised is a look when the last is 10 ms old
+  static constexpr std::int64_t kWhileWaiting = 50'000'000;  // who waits holds nothing yet: it only must not wait at the wrong place for long
 
+ private:
   std::atomic<std::int64_t> last_{0};
 };
 

@@ -19,13 +19,13 @@ bool FileLock::Impl::still_there(const Binding& b) {
 }
 
 bool FileLock::Impl::release(const Claim& claim) {
+  const bool lease = !claim.expire.is_infinite();
+  std::unique_lock guard{lease_mutex_, std::defer_lock};
+  if (lease) guard.lock();
   std::uint64_t fence = claim.fence;
   if (!held_fence_.compare_exchange_strong(fence, 0)) return false;  // this hold was let go already
   const Binding& b = *held_at_;
   local::Entry& entry = b.entry();
-  const bool lease = !claim.expire.is_infinite();
-  std::unique_lock guard{lease_mutex_, std::defer_lock};
-  if (lease) guard.lock();
 
   // With a lease the gate may be taken from us; from here on it cannot, so that nobody comes between its end and the unlock.
   std::uint64_t mine = held_word_;
@@ -37,11 +37,12 @@ bool FileLock::Impl::release(const Claim& claim) {
     }
     if (ours) mine = ending;
   }
-  const bool there = still_there(b);
-  bool unlocked = false;
+  bool there = false, unlocked = false;
   try {
-    // The file before the gate: who is let through the gate must find the file unlocked.
-    unlocked = file_.unlock();
+    there = still_there(b);
+    // The file before the gate: who is let through the gate must find the file unlocked. A descriptor that somebody closed may be a
+    // stranger's by now.
+    unlocked = (there || file_.intact()) && file_.unlock();
   } catch (...) {
     if (lease && ours) {
       std::uint64_t word = entry.word.load();

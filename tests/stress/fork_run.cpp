@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT
+// Threads lock, wait for each other on shared objects and make objects, while the main thread forks. Each child destroys what it inherited, makes a
+// lock of its own and takes it, within 2 s; every tenth execs instead, and must not have been given a lock file.
+#include <fmt/core.h>
+#include <sherlock/file_lock.hpp>
+#include <spawn.h>
+
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "detector.hpp"
+
+extern char** environ;
+
+namespace stress {
+namespace {
+
+using namespace std::chrono_literals;
+
+struct State {
+  Detector shared, own;
+  std::atomic<std::uint64_t> wrong;
+};
+
+// Ends within 2 s, and well.
+bool ends_in_time(pid_t pid, bool& hung) {
+  const std::int64_t give_up = now_ns() + 2'000'000'000;
+  int status = 0;
+  while (waitpid(pid, &status, WNOHANG) != pid) {
+    if (now_ns() > give_up) {
+      kill(pid, SIGKILL);
+      waitpid(pid, &status, 0);
+      hung = true;
+      return false;
+    }
+    nap(200us);
+  }
+  return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+pid_t exec_self() {
+  char program[] = "/proc/self/exe", argument[] = "--lock-files-inherited";
+  char* arguments[] = {program, argument, nullptr};
+  pid_t pid = -1;
+  if (posix_spawn(&pid, program, nullptr, nullptr, arguments, environ) != 0) throw std::runtime_error{"posix_spawn"};
+  return pid;
+}
+
+}  // namespace
+
+int fork_run(const Run& run) {
+  const support::TempDir directory;
+  const Shared<State> s;
+  // Shared by two threads, so that one has the lock and another waits its turn.
+  auto contended = std::make_unique<sherlock::FileLock>("shared", sherlock::Options{.timeout = 5s}, directory.path());
+  std::atomic<bool> stop{false};
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 3; ++i)
+    threads.emplace_back([&, i] {
+      Dice dice{run.seed + static_cast<std::uint64_t>(i)};
+      while (!stop) {
+        contended->acquire();
+        {
+          const Inside inside{s->shared, i, 1, contended->fence()};
+          nap(dice.time(0, 500));
+        }
+        contended->release();
+      }
+    });
+  threads.emplace_back([&] {
+    for (int i = 0; !stop; ++i) {
+      sherlock::FileLock fresh{fmt::format("thread {}", i % 5), {}, directory.path()};
+      fresh.acquire();
+      fresh.release();
+    }
+  });
+
+  const int before = descriptors();
+  const std::int64_t end = now_ns() + static_cast<std::int64_t>(run.seconds * 1e9);
+  std::uint64_t forks = 0, execs = 0, hung = 0, failed = 0, leaks = 0;
+  for (; forks < 1000 && hung < 3 && now_ns() < end; ++forks) {
+    bool hangs = false;
+    if (forks % 10 == 9) {
+      ++execs;
+      leaks += !ends_in_time(exec_self(), hangs);
+    } else {
+      const pid_t child = spawn([&] {
+        if (descriptors(".lock") != 0) throw std::runtime_error{"a lock file was inherited"};
+        if (contended->held()) throw std::runtime_error{"the child holds its parent's lock"};
+        if (forks % 2 == 0) contended.reset();
+        sherlock::FileLock fresh{"child", {.timeout = 1500ms}, directory.path()};
+        fresh.acquire();
+        { const Inside inside{s->own, 100, forks + 1, fresh.fence()}; }
+        fresh.release();
+      });
+      failed += !ends_in_time(child, hangs);
+    }
+    hung += hangs;
+  }
+  stop = true;
+  for (auto& thread : threads) thread.join();
+  const std::uint64_t overlaps = s->shared.overlaps + s->own.overlaps, back = s->shared.fences_back + s->own.fences_back;
+  fmt::print("{} forks ({} execs), {} grants, hung {}, failed {}, inherited {}, overlaps {}, fences back {}, descriptors {} -> {}", forks, execs,
+             s->shared.grants.load(), hung, failed, leaks, overlaps, back, before, descriptors());
+  return hung || failed || leaks || overlaps || back;
+}
+
+}  // namespace stress

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT
+#include "holds.hpp"
+
+#include <algorithm>
+#include <limits>
+
+namespace stress {
+namespace {
+
+struct Interval {
+  std::int64_t start, deadline, end, answered;
+  std::uint64_t fence;
+  bool told, killed;
+  Hold::Kind kind;
+};
+
+std::vector<Interval> copy_of(HoldLog& log) {
+  std::vector<Interval> all;
+  const std::uint64_t used = std::min(log.used.load(), kMaxHolds);
+  for (std::uint64_t i = 0; i < used; ++i) {
+    const Hold& h = log.hold[i];
+    if (h.start == 0) continue;  // killed while it wrote this down
+    const std::int64_t end = h.end ? h.end.load() : std::numeric_limits<std::int64_t>::max();
+    all.push_back({h.start, h.deadline, std::max(end, h.start.load()), h.answered, h.fence, h.told, h.killed, h.kind});
+  }
+  std::sort(all.begin(), all.end(), [](const Interval& a, const Interval& b) { return a.start < b.start; });
+  return all;
+}
+
+// Whoever was granted after another had ended must have the larger fence.
+std::uint64_t fences_back(std::vector<Interval> by_start) {
+  std::erase_if(by_start, [](const Interval& i) { return i.kind == Hold::foreign; });
+  std::vector<Interval> by_end = by_start;
+  std::sort(by_end.begin(), by_end.end(), [](const Interval& a, const Interval& b) { return a.end < b.end; });
+  std::uint64_t wrong = 0, highest = 0;
+  std::size_t ended = 0;
+  for (const Interval& later : by_start) {
+    for (; ended < by_end.size() && by_end[ended].end <= later.start; ++ended) highest = std::max(highest, by_end[ended].fence);
+    if (highest >= later.fence) ++wrong;
+  }
+  return wrong;
+}
+
+}  // namespace
+
+Hold* HoldLog::begin(Hold::Kind kind, int worker, std::int64_t start, std::int64_t deadline, std::uint64_t fence) {
+  const std::uint64_t i = used.fetch_add(1);
+  if (i >= kMaxHolds) return nullptr;
+  Hold& h = hold[i];
+  h.kind = kind;
+  h.worker = worker;
+  h.deadline = deadline;
+  h.fence = fence;
+  h.start = start;
+  return &h;
+}
+
+Verdict judge(HoldLog& log, Removal removal, std::int64_t untold_below) {
+  Verdict v;
+  const std::vector<Interval> all = copy_of(log);
+  std::vector<Interval> open;  // those that may still overlap what comes
+  for (const Interval& next : all) {
+    ++v.holds;
+    if (next.kind == Hold::lease) ++v.leases;
+    if (next.kind == Hold::foreign) ++v.foreign;
+    std::erase_if(open, [&](const Interval& o) { return o.end <= next.start; });
+    for (const Interval& first : open) {
+      if (removal == Removal::some) {
+        const bool is_short = std::min(first.end - first.start, next.end - next.start) < untold_below;
+        if (first.told || next.told || first.killed || next.killed)
+          ++v.late_overlaps;
+        else
+          ++(is_short ? v.short_untold : v.overlaps);
+        continue;
+      }
+      // A foreigner knows nothing of leases: it may meet nobody, late or not.
+      const bool over = first.kind == Hold::lease && next.kind != Hold::foreign && next.start >= first.deadline;
+      if (!over)
+        ++v.overlaps;
+      else if (!first.told && !first.killed)
+        ++v.untold;
+      else
+        ++v.late_overlaps;
+    }
+    open.push_back(next);
+  }
+  if (removal == Removal::none)
+    for (const Interval& i : all) v.false_losses += i.told && (i.kind != Hold::lease || (i.answered != 0 && i.answered < i.deadline));
+  v.fences_back = fences_back(all);
+  return v;
+}
+
+}  // namespace stress

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: MIT
+// Leases of 5 to 20 ms, a fifth without; workers are stopped, resumed and killed; others use flock(2) on the same file and know nothing of us.
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <sherlock/file_lock.hpp>
+#include <sys/file.h>
+
+#include <deque>
+#include <vector>
+
+#include "holds.hpp"
+#include "stress.hpp"
+
+namespace stress {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr int kWorkers = 7, kForeigners = 2;
+
+struct State {
+  HoldLog log;
+  std::atomic<Hold*> open[kWorkers];
+  std::atomic<std::uint64_t> timeouts;
+  std::atomic<bool> stop;
+};
+
+void one_hold(State& s, sherlock::FileLock& lock, int worker, Dice& dice) {
+  const bool lease = !lock.expire().is_infinite();
+  const std::int64_t length = lease ? lock.expire().ns().count() : 0;
+  const std::int64_t asked = now_ns();
+  if (!lock.try_acquire_for(3s)) {
+    s.timeouts.fetch_add(1);
+    return;
+  }
+  std::uint64_t fence = 0;
+  try {
+    fence = lock.fence();
+  } catch (const sherlock::LockNotHeldException&) {  // over before we could look
+    lock.unlock();
+    return;
+  }
+  Hold* const hold = s.log.begin(lease ? Hold::lease : Hold::never, worker, now_ns(), lease ? asked + length : INT64_MAX, fence);
+  if (!hold) return lock.unlock();
+  s.open[worker] = hold;
+  if (dice.one_in(2)) nap(dice.time(0, lease ? length / 1000 * 3 / 2 : 3000));
+  if (dice.one_in(4)) {
+    const std::int64_t before = now_ns();
+    if (!lock.renew()) {
+      hold->told = true;
+      hold->answered = now_ns();
+      hold->end = before;
+    } else if (lease) {
+      hold->deadline = before + length;
+      if (dice.one_in(2)) nap(dice.time(0, length / 1000));
+    }
+  }
+  if (hold->end == 0) {
+    hold->end = now_ns();
+    try {
+      lock.release();
+    } catch (const sherlock::LockLostException&) {
+      hold->told = true;
+    }
+    hold->answered = now_ns();
+  }
+  s.open[worker] = nullptr;
+}
+
+void work(State& s, const std::string& directory, int worker, std::uint64_t seed) {
+  Dice dice{seed};
+  std::deque<sherlock::FileLock> locks;
+  for (const sherlock::Duration expire : {sherlock::Duration{5ms}, sherlock::Duration{9ms}, sherlock::Duration{14ms}, sherlock::Duration{20ms}, sherlock::never})
+    locks.emplace_back("lease", sherlock::Options{.expire = expire}, directory);
+  while (!s.stop) {
+    one_hold(s, locks[static_cast<std::size_t>(dice.between(0, 4))], worker, dice);
+    if (dice.one_in(3)) nap(dice.time(0, 1000));
+  }
+}
+
+// Every other one with a descriptor that it keeps.
+void foreign(State& s, const std::string& directory, int worker, std::uint64_t seed) {
+  const std::string path = sherlock::FileLock{"lease", {}, directory}.path();
+  Dice dice{seed};
+  int fd = -1;
+  while (!s.stop) {
+    if (fd < 0) fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (flock(fd, LOCK_EX | (dice.one_in(2) ? LOCK_NB : 0)) == 0) {
+      Hold* const hold = s.log.begin(Hold::foreign, worker, now_ns(), INT64_MAX, 0);
+      nap(dice.time(100, 2000));
+      if (hold) hold->end = now_ns();
+      flock(fd, LOCK_UN);
+    }
+    if (worker % 2 == 0) {
+      close(fd);
+      fd = -1;
+    }
+    nap(dice.time(2000, 12000));
+  }
+}
+
+}  // namespace
+
+int lease_run(const Run& run) {
+  const support::TempDir directory;
+  const Shared<State> s;
+  Dice dice{run.seed};
+  pid_t pids[kWorkers];
+  const auto start = [&](int i) {
+    const auto seed = static_cast<std::uint64_t>(dice.between(0, INT64_MAX));
+    pids[i] = spawn([&, seed] { work(*s, directory.path(), i, seed); });
+  };
+  for (int i = 0; i < kWorkers; ++i) start(i);
+  std::vector<pid_t> foreigners;
+  for (int i = 0; i < kForeigners; ++i) {
+    const auto seed = static_cast<std::uint64_t>(dice.between(0, INT64_MAX));
+    foreigners.push_back(spawn([&, seed] { foreign(*s, directory.path(), kWorkers + i, seed); }));
+  }
+
+  struct Stopped {
+    int worker;
+    std::int64_t until;
+  };
+  std::vector<Stopped> stopped;
+  const std::int64_t end = now_ns() + static_cast<std::int64_t>(run.seconds * 1e9);
+  std::uint64_t kills = 0, stops = 0;
+  const auto is_stopped = [&](int worker) {
+    for (const Stopped& one : stopped)
+      if (one.worker == worker) return true;
+    return false;
+  };
+  while (now_ns() < end) {
+    nap(dice.time(500, 4000));
+    std::erase_if(stopped, [&](const Stopped& one) {
+      if (now_ns() < one.until) return false;
+      kill(pids[one.worker], SIGCONT);
+      return true;
+    });
+    const int i = static_cast<int>(dice.between(0, kWorkers - 1));
+    if (dice.one_in(4)) {
+      const std::int64_t when = now_ns();
+      kill(pids[i], SIGKILL);
+      waitpid(pids[i], nullptr, 0);
+      std::erase_if(stopped, [&](const Stopped& one) { return one.worker == i; });
+      if (Hold* hold = s->open[i]) {
+        hold->killed = true;
+        if (hold->end == 0) hold->end = when;
+      }
+      s->open[i] = nullptr;
+      ++kills;
+      start(i);
+    } else if (!is_stopped(i)) {
+      kill(pids[i], SIGSTOP);
+      stopped.push_back({i, now_ns() + dice.between(0, 30'000'000)});
+      ++stops;
+    }
+  }
+  s->stop = true;
+  std::uint64_t failed = 0;
+  for (const Stopped& one : stopped) kill(pids[one.worker], SIGCONT);
+  for (const pid_t pid : pids) failed += !reap(pid);
+  for (const pid_t pid : foreigners) failed += !reap(pid);
+
+  const Verdict v = judge(s->log, Removal::none);
+  fmt::print("{} holds ({} leases, {} foreign), {} stops, {} kills, overlaps after a deadline {}, overlaps {}, untold {}, false losses {}, fences back {}, "
+             "timeouts {}, failed {}",
+             v.holds, v.leases, v.foreign, stops, kills, v.late_overlaps, v.overlaps, v.untold, v.false_losses, v.fences_back, s->timeouts.load(), failed);
+  return v.overlaps || v.untold || v.false_losses || v.fences_back || s->timeouts || failed || v.leases == 0;
+}
+
+}  // namespace stress

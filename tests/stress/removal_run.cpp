@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MIT
+// What holds the lock is removed, moved and cleaned away, 10 to 100 times a second.
+#include <dirent.h>
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <sherlock/file_lock.hpp>
+#include <sys/file.h>
+
+#include <filesystem>
+
+#include "holds.hpp"
+#include "stress.hpp"
+
+namespace stress {
+namespace {
+
+using namespace std::chrono_literals;
+namespace fs = std::filesystem;
+
+constexpr int kWorkers = 6;
+// Promised is a report when the last look is older than 10 ms; the coarse clock that tells how old it is may be a tick behind.
+constexpr std::int64_t kUntoldBelow = 14'000'000;
+
+struct State {
+  HoldLog log;
+  std::atomic<std::uint64_t> timeouts, refused, losses;
+  std::atomic<bool> stop;
+};
+
+void work(State& s, const std::string& directory, int worker, std::uint64_t seed) {
+  Dice dice{seed};
+  sherlock::FileLock lock{"x", {}, directory};
+  while (!s.stop) {
+    try {
+      if (!lock.try_acquire_for(5s)) {
+        s.timeouts.fetch_add(1);
+        continue;
+      }
+    } catch (const sherlock::BackendException& e) {
+      if (s.refused.fetch_add(1) == 0) std::fprintf(stderr, "%s\n", e.what());
+      continue;
+    }
+    Hold* const hold = s.log.begin(Hold::never, worker, now_ns(), INT64_MAX, lock.fence());
+    if (!hold) return;
+    if (dice.one_in(2)) nap(dice.time(0, 3000));
+    if (dice.one_in(4)) nap(dice.time(10000, 25000));
+    hold->end = now_ns();
+    try {
+      lock.release();
+    } catch (const sherlock::LockLostException&) {
+      hold->told = true;
+      s.losses.fetch_add(1);
+    }
+    hold->answered = now_ns();
+  }
+}
+
+void flock_cleaner(const std::string& path) {
+  const int fd = open(path.c_str(), O_RDWR | O_CLOEXEC);
+  if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0) unlink(path.c_str());
+  close(fd);
+}
+
+std::uint64_t disturb(State& s, const std::string& store, const std::string& path, Dice& dice, const Run& run) {
+  const std::int64_t end = now_ns() + static_cast<std::int64_t>(run.seconds * 1e9);
+  std::uint64_t removals = 0;
+  std::error_code ignored;
+  while (now_ns() < end) {
+    nap(dice.time(10000, 100000));
+    ++removals;
+    const std::string aside = fmt::format("{}.{}", store, removals);
+    switch (dice.between(0, 9)) {
+      case 0:
+      case 1: unlink(path.c_str()); break;
+      case 2:
+      case 3: rename(path.c_str(), (path + ".away").c_str()); break;
+      case 4:
+      case 5: flock_cleaner(path); break;
+      case 6:
+        try {
+          sherlock::FileLock::clean(store);
+        } catch (const sherlock::BackendException&) {  // the directory is just not there
+        }
+        break;
+      case 7: unlink((store + "/.sherlock").c_str()); break;
+      case 8: rename(store.c_str(), aside.c_str()); break;
+      default: fs::remove_all(store, ignored);
+    }
+  }
+  s.stop = true;
+  return removals;
+}
+
+}  // namespace
+
+int removal_run(const Run& run) {
+  const support::TempDir directory;
+  const std::string store = directory / "store";
+  const std::string path = sherlock::FileLock{"x", {}, store}.path();
+  const Shared<State> s;
+  Dice dice{run.seed};
+  pid_t pids[kWorkers];
+  for (int i = 0; i < kWorkers; ++i) {
+    const auto seed = static_cast<std::uint64_t>(dice.between(0, INT64_MAX));
+    pids[i] = spawn([&, i, seed] { work(*s, store, i, seed); });
+  }
+  const std::uint64_t removals = disturb(*s, store, path, dice, run);
+  std::uint64_t failed = 0;
+  for (const pid_t pid : pids) failed += !reap(pid);
+
+  const Verdict v = judge(s->log, Removal::some, kUntoldBelow);
+  fmt::print("{} holds, {} removals, losses told {}, overlaps told {}, short ones untold {}, untold {}, fences back {}, refused {}, timeouts {}, failed {}",
+             v.holds, removals, s->losses.load(), v.late_overlaps, v.short_untold, v.overlaps, v.fences_back, s->refused.load(), s->timeouts.load(), failed);
+  return v.overlaps || v.fences_back || s->timeouts || failed || v.holds < removals;
+}
+
+}  // namespace stress

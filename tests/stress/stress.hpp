@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: MIT
+// What the runs of the torture driver share. A supervisor that holds no lock starts workers, hurts them, and reads afterwards what
+// they left in shared memory. Everything follows from a seed, as far as the scheduler lets it.
+#pragma once
+
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <exception>
+#include <new>
+#include <random>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include "support/temp_dir.hpp"
+
+namespace stress {
+
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+using std::chrono::nanoseconds;
+
+struct Run {
+  double seconds = 3;
+  std::uint64_t seed = 1;
+};
+
+// Each returns how many promises it saw broken, after one line of figures.
+int kill_run(const Run& run);
+int lease_run(const Run& run);
+int removal_run(const Run& run);
+int fork_run(const Run& run);
+int share_run(const Run& run);
+int wait_run(const Run& run);
+
+// The clock that leases go by; the same in all processes.
+inline std::int64_t now_ns() {
+  timespec t;
+  clock_gettime(CLOCK_BOOTTIME, &t);
+  return std::int64_t{t.tv_sec} * 1'000'000'000 + t.tv_nsec;
+}
+
+inline void nap(nanoseconds time) {
+  const timespec t{static_cast<time_t>(time.count() / 1'000'000'000), static_cast<long>(time.count() % 1'000'000'000)};
+  nanosleep(&t, nullptr);
+}
+
+class Dice {
+ public:
+  explicit Dice(std::uint64_t seed) : engine_{seed} {}
+  std::int64_t between(std::int64_t low, std::int64_t high) { return std::uniform_int_distribution<std::int64_t>{low, high}(engine_); }
+  bool one_in(int n) { return between(1, n) == 1; }
+  microseconds time(std::int64_t low_us, std::int64_t high_us) { return microseconds{between(low_us, high_us)}; }
+
+ private:
+  std::mt19937_64 engine_;
+};
+
+// Zeroed memory that forked children share.
+template <class T>
+class Shared {
+ public:
+  Shared() {
+    void* memory = mmap(nullptr, sizeof(T), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED) throw std::runtime_error{"mmap"};
+    value_ = static_cast<T*>(memory);
+  }
+  ~Shared() { munmap(value_, sizeof(T)); }
+  Shared(const Shared&) = delete;
+  Shared& operator=(const Shared&) = delete;
+  T* operator->() const { return value_; }
+  T& operator*() const { return *value_; }
+
+ private:
+  T* value_;
+};
+
+// Runs `body` in a forked child. What it throws is printed and counted by its exit code.
+template <class Body>
+pid_t spawn(Body body) {
+  std::fflush(nullptr);
+  const pid_t pid = fork();
+  if (pid < 0) throw std::runtime_error{"fork"};
+  if (pid > 0) return pid;
+  alarm(300);  // nobody outlives a supervisor that was killed for long
+  int code = 0;
+  try {
+    body();
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "worker %d: %s\n", getpid(), e.what());
+    code = 1;
+  }
+  std::fflush(nullptr);
+  _exit(code);
+}
+
+// Whether it ended well by itself.
+inline bool reap(pid_t pid) {
+  int status = 0;
+  return waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+// How many descriptors of this process lead to something whose path ends so; all of them for "".
+int descriptors(const std::string& ending = {});
+// What is in a directory, the companion apart.
+int files_in(const std::string& directory);
+
+}  // namespace stress
