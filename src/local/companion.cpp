@@ -46,6 +46,7 @@ void initialise(std::byte* base, std::uint64_t floor) {
   const posix::BootId boot = posix::boot_id();
   std::copy(boot.begin(), boot.end(), header.boot_id);
   header.time_namespace = posix::namespace_id("time");
+  header.epoch = std::chrono::duration_cast<std::chrono::nanoseconds>(clock().wall().time_since_epoch()).count();
   header.floor.store(floor);
   header.text_used.store(0);
   header.segments.store(1);

@@ -38,6 +38,7 @@ class Companion {
 
   Header& header() const { return *at<Header>(0); }
   Presence& presence() const { return *presence_; }
+  std::int64_t epoch() const { return header().epoch; }
   const std::string& path() const { return path_; }
   const struct stat& file_stat() const { return file_.opened(); }
 

@@ -43,6 +43,7 @@ struct Header {
   std::uint32_t reserved;
   std::uint8_t boot_id[16];
   std::uint64_t time_namespace;  // leases of two of them cannot be compared
+  std::int64_t epoch;            // wall clock in nanoseconds when it was made: tells this companion from those before and after it
   Word64 floor;                  // no entry made from now on has a first fence below
   Word segments;
   Word text_used;  // of the first segment, in bytes

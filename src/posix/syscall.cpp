@@ -29,6 +29,7 @@ constexpr Syscalls kReal{
     .fstatfs = ::fstatfs,
     .mkdir = ::mkdir,
     .fchmod = ::fchmod,
+    .futimens = ::futimens,
     .fallocate = ::posix_fallocate,
     .linkat = ::linkat,
     .renameat2 = [](int old_dir, const char* old_path, int new_dir, const char* new_path, unsigned flags) {

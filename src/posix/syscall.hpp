@@ -24,6 +24,7 @@ struct Syscalls {
   int (*fstatfs)(int fd, struct statfs* result);
   int (*mkdir)(const char* path, mode_t mode);
   int (*fchmod)(int fd, mode_t mode);
+  int (*futimens)(int fd, const struct timespec times[2]);
   int (*fallocate)(int fd, off_t offset, off_t length);  // posix_fallocate: returns the error
   int (*linkat)(int old_dir, const char* old_path, int new_dir, const char* new_path, int flags);
   int (*renameat2)(int old_dir, const char* old_path, int new_dir, const char* new_path, unsigned flags);

@@ -43,6 +43,13 @@ void one_hold(State& s, sherlock::FileLock& lock, int worker, Dice& dice) {
   Hold* const hold = s.log.begin(lease ? Hold::lease : Hold::never, worker, now_ns(), lease ? asked + length : INT64_MAX, fence);
   if (!hold) return lock.unlock();
   s.open[worker] = hold;
+  if (!lock.held()) {  // stopped between its grant and the line above, until its lease was over: it never was inside by its own reckoning
+    hold->told = true;
+    hold->end = hold->start.load();
+    lock.unlock();
+    s.open[worker] = nullptr;
+    return;
+  }
   if (dice.one_in(2)) nap(dice.time(0, lease ? length / 1000 * 3 / 2 : 3000));
   if (dice.one_in(4)) {
     const std::int64_t before = now_ns();

@@ -129,13 +129,9 @@ FileLock::Impl::Outcome FileLock::Impl::try_gate(Try& t) {
     const std::uint64_t mine = gate::taken_by(presence.me(), word);
     const std::uint64_t flags = t.waits() ? waiter_.flags_after_taking(entry, word) : gate::flags(word);
     // Before the gate is taken, for whoever takes it from us if we die right after: the late holder may have the file locked for long.
-    std::uint64_t straggler = local::Identity::of(word).packed(), straggler_before = 0;
-    if (from == Taking::expired) straggler_before = entry.straggler.exchange(straggler);
+    if (from == Taking::expired) entry.straggler.store(local::Identity::of(word).packed());
     const std::uint64_t before = word;
-    if (!entry.word.compare_exchange_strong(word, mine | flags)) {
-      if (from == Taking::expired) entry.straggler.compare_exchange_strong(straggler, straggler_before);
-      continue;
-    }
+    if (!entry.word.compare_exchange_strong(word, mine | flags)) continue;
     if (!t.at->found.current()) {
       local::pass_on(entry, mine);
       return Outcome::moved;
@@ -172,7 +168,16 @@ FileLock::Impl::Outcome FileLock::Impl::enter(Try& t, std::uint64_t mine, Taking
       }
       if (!file_is_right(t)) {
         file_.close();
+        if (!t.at->store->current()) return move_on(t, mine);
         continue;
+      }
+      // The file's time says which companion's fences its holders have. A newer one's are larger than all of ours would be.
+      if (const std::int64_t epoch = t.at->store->companion().epoch(); file_.stamp() != epoch) {
+        if (!t.at->store->current()) {
+          file_.unlock();
+          return move_on(t, mine);
+        }
+        file_.set_stamp(epoch);
       }
       record(t, mine);
       // From exclusive to shared in one step of the kernel's (since Linux 4.0): our successor, if we are late, can share it.
@@ -228,6 +233,7 @@ FileLock::Impl::Locked FileLock::Impl::lock_file(Try& t, std::uint64_t mine, Tak
     // What somebody has locked may be a file that was removed: then newcomers lock another one, and so must we.
     if (!file_is_right(t)) {
       file_.close();
+      if (!t.at->store->current()) return Locked::gone;
       continue;
     }
     if (from != Taking::dead) break;

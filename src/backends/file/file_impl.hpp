@@ -68,7 +68,7 @@ class FileLock::Impl {
 
   Outcome try_gate(Try& t);
   Outcome enter(Try& t, std::uint64_t mine, local::Taking from);
-  enum class Locked { exclusively, shared, refused, gone };  // gone: the directory is
+  enum class Locked { exclusively, shared, refused, gone };  // gone: the directory or the companion is
   Locked lock_file(Try& t, std::uint64_t mine, local::Taking from);
   Outcome move_on(Try& t, std::uint64_t mine);
   bool file_is_right(Try& t);

@@ -104,10 +104,17 @@ bool LockFile::unlock() {
   posix::throw_errno("cannot unlock the file with flock(2)");
 }
 
-bool LockFile::linked() const {
+bool LockFile::linked() {
   struct stat now;
-  return file_ && posix::sys_fstat(file_.get(), &now) == 0 && now.st_nlink != 0 && now.st_ino == file_.opened().st_ino &&
-         now.st_dev == file_.opened().st_dev;
+  if (!file_ || posix::sys_fstat(file_.get(), &now) != 0) return false;
+  stamp_ = std::int64_t{now.st_mtim.tv_sec} * 1'000'000'000 + now.st_mtim.tv_nsec;
+  return now.st_nlink != 0 && now.st_ino == file_.opened().st_ino && now.st_dev == file_.opened().st_dev;
+}
+
+void LockFile::set_stamp(std::int64_t nanoseconds) {
+  const timespec times[2] = {{0, UTIME_OMIT}, {nanoseconds / 1'000'000'000, nanoseconds % 1'000'000'000}};
+  // Best effort: without it (another user's file, a file system of coarse times) every grant looks at the companion's path instead.
+  if (posix::syscalls().futimens(file_.get(), times) == 0) stamp_ = nanoseconds;
 }
 
 bool LockFile::at_path(const FileStore& store) const {

@@ -32,8 +32,12 @@ class LockFile {
   bool intact() const { return file_.intact(); }
   // Whether the file that is open is the one that the path leads to. A cheap look sees removal and replacement; a path look also sees that it
   // was moved away, or that the directory was.
-  bool linked() const;
+  bool linked();
   bool at_path(const FileStore& store) const;
+
+  // The time of the file's last change as linked() saw it, in nanoseconds: Companion::epoch() of who had it last, unless somebody wrote.
+  std::int64_t stamp() const { return stamp_; }
+  void set_stamp(std::int64_t nanoseconds);
 
   // Whether anybody has the file locked, without making a try of ours fail: tries look at entry.probe. Any thread.
   static bool anybody_has(const FileStore& store, const std::string& name, local::Entry* entry, const local::Presence& presence);
@@ -41,6 +45,7 @@ class LockFile {
  private:
   const std::string name_;
   posix::LockFd file_;
+  std::int64_t stamp_ = 0;
 };
 
 }  // namespace sherlock::file
