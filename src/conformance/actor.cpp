@@ -37,8 +37,9 @@ Actor::~Actor() {
 }
 
 void Actor::introduce() {
-  tell(subject_message("peer", subject_));
+  asked_ = "start";
   pid_ = static_cast<pid_t>(std::stol(hear().at(0)));
+  tell(subject_message("peer", subject_));
 }
 
 void Actor::tell(const Message& question) {

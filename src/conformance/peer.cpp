@@ -74,7 +74,6 @@ void Peer::play() {
 
 Message Peer::answer(const Message& question) {
   const std::string& word = question.at(0);
-  if (word == "peer") return {std::to_string(getpid())};
   if (word == "fork") return fork();
   if (word == "exec") {
     start_anew(channel_, spare_);

@@ -56,15 +56,26 @@ Message judge(int number, const Subject& subject, Stage*& stage) {
   _exit(EXIT_SUCCESS);
 }
 
+// Nothing: it has ended without a verdict.
+std::optional<Message> verdict_of(Process& judge, const Message& task, Duration limit) {
+  const auto hear = [&] {
+    if (!judge.channel().wait_for(limit.ns())) throw Broken{"did not end within " + limit.text()};
+    return judge.channel().receive();
+  };
+  if (!hear() || !judge.channel().send(task)) return std::nullopt;  // it says that it is there
+  return hear();
+}
+
 }  // namespace
 
 std::optional<int> peer_main(int argc, char** argv) {
   if (argc != 2 || std::strcmp(argv[1], kPlay) != 0) return std::nullopt;
   Played played = take_part();
+  // Whoever started us may be dead by now; later, we would be told.
+  if (!played.channel.send({std::to_string(getpid())})) return EXIT_FAILURE;
   const std::optional<Message> part = played.channel.receive();
   if (!part) return EXIT_FAILURE;
   if (part->at(0) == "judge") play_judge(played.channel, *part);
-  played.channel.send({std::to_string(getpid())});
   Peer{subject_of(*part), std::move(played.channel), std::move(played.spare)}.play();
   return EXIT_SUCCESS;
 }
@@ -74,9 +85,7 @@ Verdict run(const Clause& clause, const Subject& subject) {
     Process process{subject.program, Process::Group::leader};
     Message task = subject_message("judge", subject);
     task.push_back(std::to_string(clause.number));
-    process.channel().send(task);
-    if (!process.channel().wait_for(subject.limit.ns())) return {Outcome::broken, "did not end within " + subject.limit.text()};
-    const std::optional<Message> verdict = process.channel().receive();
+    const std::optional<Message> verdict = verdict_of(process, task, subject.limit);
     if (!verdict) {
       const std::string how = process.wait(std::chrono::seconds{1});
       if (how.find("killed") != std::string::npos) return {Outcome::broken, "the process that used the lock " + how};

@@ -54,7 +54,10 @@ std::string absolute_path(const std::string& path) {
   return fmt::format("{}/{}", here.data(), path);
 }
 
-UniqueFd open_store_directory(const std::string& path, std::optional<unsigned> mode, Missing missing) {
+UniqueFd open_store_directory(const std::string& given, std::optional<unsigned> mode, Missing missing) {
+  // A slash at the end would let the kernel follow a symbolic link.
+  std::string path = given;
+  while (path.size() > 1 && path.back() == '/') path.pop_back();
   constexpr int kFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
   bool made = false;
   for (int round = 0;; ++round) {

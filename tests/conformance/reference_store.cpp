@@ -83,22 +83,21 @@ Store::Store(const std::string& directory, Presence presence) {
 }
 
 void Store::join(Presence presence) {
-  const Inside inside{*this};
+  // Nobody else of this process is here yet.
+  lock_byte(fd_, F_SETLKW, kBigLock, F_WRLCK);
   const int command = presence == Presence::inherited_by_children ? F_OFD_SETLK : F_SETLK;
   for (std::uint32_t slot = 0; slot < kMembers; ++slot) {
     if (!lock_byte(fd_, command, kFirstMember + slot, F_WRLCK)) continue;
     me_ = {slot, ++content_->generation[slot], getpid()};
-    return;
+    break;
   }
-  throw std::runtime_error{"too many members"};
+  lock_byte(fd_, F_SETLK, kBigLock, F_UNLCK);
+  if (me_.pid == 0) throw std::runtime_error{"too many members"};
 }
 
 Store::Inside::Inside(Store& store) : threads_{store.mutex_}, store_{store} { lock_byte(store_.fd_, F_SETLKW, kBigLock, F_WRLCK); }
 
-Store::Inside::~Inside() {
-  struct flock range = byte(kBigLock, F_UNLCK);
-  fcntl(store_.fd_, F_SETLK, &range);
-}
+Store::Inside::~Inside() { lock_byte(store_.fd_, F_SETLK, kBigLock, F_UNLCK); }
 
 bool Store::alive(const Member& member) const {
   if (content_->generation[member.slot] != member.generation) return false;
