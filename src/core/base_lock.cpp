@@ -432,7 +432,8 @@ void BaseLock::throw_timeout(nanoseconds waited) const {
   std::string text =
       fmt::format("lock '{}' ({}): timed out after {}", detail::printable(name_), backend_, Duration{waited}.text());
   try {
-    if (const auto holder = this->holder())
+    const Claim brief{key_, name_, ns_, label_, Owner{}, expire_, Attempt::once, 0, kShortSection};  // the wait has been long enough
+    if (const auto holder = detail::guarded(name_, backend_, [&] { return do_holder(brief); }))
       text += "; held by " + detail::describe(*holder, clock().wall());
     else
       text += "; free at this moment";

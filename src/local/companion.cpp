@@ -105,6 +105,17 @@ void lock_init_byte(int fd, short type, const std::string& path) {
 }  // namespace
 
 std::unique_ptr<Companion> Companion::open(const Place& place) {
+  try {
+    return open_or_create(place);
+  } catch (const std::system_error& e) {
+    // Whatever it was that the kernel refused: which companion it was for.
+    const std::string what = e.what();
+    if (what.find(place.path) != std::string::npos) throw;
+    throw std::system_error{e.code(), place.path + ": " + what.substr(0, what.rfind(": "))};
+  }
+}
+
+std::unique_ptr<Companion> Companion::open_or_create(const Place& place) {
   for (int round = 0;; ++round) {
     posix::LockFd file = posix::LockFd::open(place.dir, place.name, kOpenFlags);
     if (file) {
@@ -181,8 +192,13 @@ void Companion::remake() {
       floor = h.floor.load();
       for (std::uint32_t i = 0; i < kFirstEntries; ++i) floor = std::max(floor, entry(0, i).fence.load());
     }
-  } else if (now.st_size != 0 && Presence::anybody(file_.get())) {
+  } else if (Presence::anybody(file_.get())) {
     throw Failure{Errc::damaged, fmt::format("{} was cut to {} bytes while in use", path_, now.st_size)};
+  } else if (now.st_size != 0) {
+    // What is left of a companion of ours begins like one; anything else is somebody's file.
+    std::uint64_t magic = 0;
+    if (::pread(file_.get(), &magic, sizeof magic, 0) != sizeof magic || magic != kMagic)
+      throw Failure{Errc::damaged, path_ + " is no companion of this library; remove it if it is not yours"};
   }
   if (posix::sys_fallocate(file_.get(), 0, kFirstSegment) != 0) posix::throw_errno("cannot make room for " + path_);
   map(0);
@@ -253,18 +269,20 @@ std::uint32_t Companion::allocate_text(std::uint32_t capacity) {
   return 0;
 }
 
-TextBlock* Companion::text(std::uint32_t offset) const {
+Companion::Text Companion::text(std::uint32_t offset) const {
   const std::uint64_t at = std::uint64_t{offset} * 16;
   for (std::uint32_t i = 0; i < kMaxSegments; ++i) {
     std::byte* base = base_[i].load(std::memory_order_acquire);
-    if (!base) return nullptr;
+    if (!base) return {};
     const SegmentShape shape = segment_shape(i);
     const std::uint64_t end = shape.begin + shape.size;
     if (at < shape.text_at || at + sizeof(TextBlock) > end) continue;
     auto* block = reinterpret_cast<TextBlock*>(base + (at - shape.begin));
-    return at + sizeof(TextBlock) + block->capacity <= end ? block : nullptr;
+    const std::uint32_t capacity = std::atomic_ref<std::uint32_t>{block->capacity}.load(std::memory_order_relaxed);
+    if (at + sizeof(TextBlock) + capacity <= end) return {block, capacity};
+    return {};
   }
-  return nullptr;
+  return {};
 }
 
 }  // namespace sherlock::local

@@ -55,11 +55,18 @@ class Companion {
 
   // Room for `capacity` bytes of text, or its offset in units of 16 bytes. 0: the segments are full.
   std::uint32_t allocate_text(std::uint32_t capacity);
-  // The block at such an offset if it lies within what is mapped, else null: offsets are read from shared memory.
-  TextBlock* text(std::uint32_t offset) const;
+  // The block at such an offset if it lies within what is mapped, and how many bytes it has. Null otherwise: offsets are read from shared
+  // memory, and so are capacities, which may change at any time; use the one that was checked.
+  struct Text {
+    TextBlock* block = nullptr;
+    std::uint32_t capacity = 0;
+    explicit operator bool() const { return block != nullptr; }
+  };
+  Text text(std::uint32_t offset) const;
 
  private:
   Companion(const Place& place, posix::LockFd file);
+  static std::unique_ptr<Companion> open_or_create(const Place& place);
 
   template <class T>
   T* at(std::uint64_t offset) const {

@@ -70,7 +70,7 @@ struct Entry {
   Word64 fence;    // of the last grant
   Word64 expiry;   // of the present hold: microseconds of CLOCK_BOOTTIME << 16 | low bits of the word's tag. 0 microseconds: never
   Word64 since;    // wall clock of the last grant in nanoseconds, for people
-  Word64 straggler;  // a late lease holder that may still have the file locked: identity as in word.hpp; 0: nobody
+  Word64 stragglers;  // late lease holders that may still have the file locked; too high after a death, until somebody has it alone
   Word64 probe;      // who looks with a shared flock just now: count << 32 | identity; low half 0: nobody
   Word64 heir_id;    // who has the first seat of the queue
   Word heir;         // futexes: the heir sleeps on this,
@@ -92,9 +92,8 @@ struct TextBlock {
   std::uint32_t capacity;  // bytes after this struct
   std::uint16_t ns_size;
   std::uint16_t name_size;
-  std::uint16_t label_room;
   std::uint16_t label_size;
-  std::uint32_t reserved;
+  std::uint16_t reserved[3];
   // then ns, name, label
 };
 static_assert(sizeof(TextBlock) == 16);

@@ -41,6 +41,13 @@ bool expired(const Entry& entry, std::uint64_t word, std::chrono::nanoseconds bo
 
 inline constexpr std::uint64_t kMicros = 1000;
 
+// One less, but not less than nothing.
+inline void count_down(Word64& count) {
+  std::uint64_t present = count.load();
+  while (present != 0 && !count.compare_exchange_weak(present, present - 1)) {
+  }
+}
+
 // A lock object's place among the waiters. Used by one thread at a time; where it says nothing else, no system call.
 class Waiter {
  public:

@@ -40,6 +40,7 @@ std::uint64_t next_tenure(std::uint64_t old, Tenure state, Identity who) {
 bool same(const Entry& entry, const KeyHash& hash) { return entry.hash[0].load() == hash.half[0] && entry.hash[1].load() == hash.half[1]; }
 
 constexpr std::uint16_t kProgramsName = 0xffff;  // as label_size
+constexpr std::uint32_t kLongestLabel = 256;
 
 // For what one process writes while another may be reading it.
 template <class T>
@@ -47,11 +48,20 @@ std::atomic_ref<T> shared(T& value) {
   return std::atomic_ref<T>{value};
 }
 
+// What is read from a block, each number once: they may be anybody's invention, and change at any time.
+struct Lengths {
+  std::uint32_t ns, name, label;
+
+  explicit Lengths(TextBlock& block)
+      : ns{shared(block.ns_size).load(std::memory_order_relaxed)}, name{shared(block.name_size).load(std::memory_order_relaxed)},
+        label{shared(block.label_size).load(std::memory_order_relaxed)} {}
+};
+
+// The caller knows that there is room.
 void write_names(TextBlock& block, std::string_view ns, std::string_view name) {
-  block.ns_size = static_cast<std::uint16_t>(ns.size());
-  block.name_size = static_cast<std::uint16_t>(name.size());
-  block.label_room = static_cast<std::uint16_t>(std::min<std::size_t>(block.capacity - ns.size() - name.size(), 256));
-  block.label_size = kProgramsName;
+  shared(block.ns_size).store(static_cast<std::uint16_t>(ns.size()), std::memory_order_relaxed);
+  shared(block.name_size).store(static_cast<std::uint16_t>(name.size()), std::memory_order_relaxed);
+  shared(block.label_size).store(kProgramsName, std::memory_order_relaxed);
   char* bytes = reinterpret_cast<char*>(&block + 1);
   std::copy(ns.begin(), ns.end(), bytes);
   std::copy(name.begin(), name.end(), bytes + ns.size());
@@ -134,7 +144,7 @@ void Table::fill(Entry& entry, const KeyHash& hash, std::string_view ns, std::st
   entry.fence.store(std::max(wall_ns(), companion_.header().floor.load() + 1));
   entry.expiry.store(0);
   entry.since.store(0);
-  entry.straggler.store(0);
+  entry.stragglers.store(0);
   entry.heir_id.store(0);
   entry.marks.store(0);
   const std::uint64_t word = entry.word.load();
@@ -143,16 +153,12 @@ void Table::fill(Entry& entry, const KeyHash& hash, std::string_view ns, std::st
   constexpr std::uint32_t kLabelRoom = 48;  // most labels; a longer one gets a new block
   const auto size = static_cast<std::uint32_t>(ns.size() + name.size()) + kLabelRoom;
   std::uint32_t offset = entry.text.load();
-  TextBlock* block = companion_.text(offset);
-  if (!block || block->capacity < size) {
-    offset = companion_.allocate_text(size);
-    while (offset == 0) {
-      companion_.grow(companion_.segments());
-      offset = companion_.allocate_text(size);
-    }
-    block = companion_.text(offset);
+  Companion::Text text = companion_.text(offset);
+  if (!text || offset == 0 || text.capacity < size) {
+    while ((offset = companion_.allocate_text(size)) == 0) companion_.grow(companion_.segments());
+    text = companion_.text(offset);
   }
-  write_names(*block, ns, name);
+  if (text.capacity >= size) write_names(*text.block, ns, name);
   entry.text.store(offset);
 }
 
@@ -212,7 +218,7 @@ bool Table::recycle(const KeyHash& hash) {
   probe(hash, [&](const Found& f) {
     std::uint64_t word = f.entry->word.load();
     if (tenure_state(f.tenure) != Tenure::settled || gate::state(word) != GateState::free || gate::flags(word) != 0) return false;
-    if (f.entry->straggler.load() != 0 || f.entry->marks.load() != 0) return false;  // the next holder needs to know
+    if (f.entry->stragglers.load() != 0 || f.entry->marks.load() != 0) return false;  // the next holder needs to know
     std::uint64_t mine = gate::taken_by(companion_.presence().me(), word);
     if (!f.entry->word.compare_exchange_strong(word, mine)) return false;
     if (f.current()) {
@@ -258,41 +264,44 @@ void Table::for_each(const std::function<void(const Found&)>& visit) const {
 }
 
 void Table::write_default_label(Entry& entry) {
-  if (TextBlock* block = companion_.text(entry.text.load())) shared(block->label_size).store(kProgramsName, std::memory_order_relaxed);
+  if (const auto text = companion_.text(entry.text.load())) shared(text.block->label_size).store(kProgramsName, std::memory_order_relaxed);
 }
 
 void Table::write_label(Entry& entry, std::string_view label) {
-  TextBlock* block = companion_.text(entry.text.load());
-  if (!block || label.size() > block->label_room) {
-    // Once in the life of an entry: from now on there is room for the longest.
-    block = nullptr;
-    if (const auto before = text(entry))
-      if (const std::uint32_t offset = companion_.allocate_text(static_cast<std::uint32_t>(before->ns.size() + before->name.size()) + 256)) {
-        block = companion_.text(offset);
-        write_names(*block, before->ns, before->name);
-        entry.text.store(offset);
-      }
-    if (!block) return write_default_label(entry);  // a label is only for people; the lock does not fail for it
+  Companion::Text room = companion_.text(entry.text.load());
+  if (!room) return;
+  Lengths lengths{*room.block};
+  if (std::uint64_t{lengths.ns} + lengths.name + label.size() > room.capacity) {
+    // Once in the life of an entry: from now on there is room for the longest. A label is only for people; the lock does not fail for it.
+    const auto before = text(entry);
+    if (!before) return;
+    const auto names = static_cast<std::uint32_t>(before->ns.size() + before->name.size());
+    const std::uint32_t offset = companion_.allocate_text(names + kLongestLabel);
+    room = companion_.text(offset);
+    if (offset == 0 || !room || room.capacity < names + label.size()) return write_default_label(entry);
+    write_names(*room.block, before->ns, before->name);
+    lengths.ns = static_cast<std::uint32_t>(before->ns.size());
+    lengths.name = static_cast<std::uint32_t>(before->name.size());
+    entry.text.store(offset);
   }
-  char* bytes = reinterpret_cast<char*>(block + 1) + block->ns_size + block->name_size;
+  char* bytes = reinterpret_cast<char*>(room.block + 1) + lengths.ns + lengths.name;
   for (std::size_t i = 0; i < label.size(); ++i) shared(bytes[i]).store(label[i], std::memory_order_relaxed);
-  shared(block->label_size).store(static_cast<std::uint16_t>(label.size()), std::memory_order_relaxed);
+  shared(room.block->label_size).store(static_cast<std::uint16_t>(label.size()), std::memory_order_relaxed);
 }
 
 std::optional<Text> Table::text(const Entry& entry) const {
   const std::uint32_t offset = entry.text.load();
-  TextBlock* block = offset ? companion_.text(offset) : nullptr;
-  if (!block) return std::nullopt;
-  // Each read once: they may change, or be somebody's invention.
-  const std::uint32_t capacity = block->capacity, ns = block->ns_size, name = block->name_size;
-  const std::uint32_t label = shared(block->label_size).load(std::memory_order_relaxed);
-  const bool programs_name = label == kProgramsName;
-  if (ns + name + (programs_name ? 0 : label) > capacity) return std::nullopt;
-  char* bytes = reinterpret_cast<char*>(block + 1);
-  Text text{{bytes, ns}, {bytes + ns, name}, std::nullopt};
+  const Companion::Text found = offset ? companion_.text(offset) : Companion::Text{};
+  if (!found) return std::nullopt;
+  const Lengths lengths{*found.block};
+  const bool programs_name = lengths.label == kProgramsName;
+  if (lengths.ns + lengths.name + (programs_name ? 0 : lengths.label) > found.capacity) return std::nullopt;
+  char* bytes = reinterpret_cast<char*>(found.block + 1);
+  Text text{{bytes, lengths.ns}, {bytes + lengths.ns, lengths.name}, std::nullopt};
   if (!programs_name) {
-    text.label.emplace(label, '\0');
-    for (std::uint32_t i = 0; i < label; ++i) (*text.label)[i] = shared(bytes[ns + name + i]).load(std::memory_order_relaxed);
+    text.label.emplace(lengths.label, '\0');
+    for (std::uint32_t i = 0; i < lengths.label; ++i)
+      (*text.label)[i] = shared(bytes[lengths.ns + lengths.name + i]).load(std::memory_order_relaxed);
   }
   return text;
 }

@@ -62,6 +62,10 @@ UniqueFd open_store_directory(const std::string& given, std::optional<unsigned> 
   bool made = false;
   for (int round = 0;; ++round) {
     UniqueFd dir{sys_openat(AT_FDCWD, path.c_str(), kFlags)};
+    if (dir && dir.get() < 3) {  // a program without stdio must not print into it
+      dir = UniqueFd{::fcntl(dir.get(), F_DUPFD_CLOEXEC, 3)};
+      if (!dir) throw_errno("cannot open the directory " + path);
+    }
     if (dir) {
       // mkdir's mode passed through the umask; what the store's users need is set on what we made ourselves, only.
       if (made && mode && syscalls().fchmod(dir.get(), directory_mode(mode)) != 0) throw_errno("cannot set the mode of " + path);

@@ -15,8 +15,8 @@ struct MutantName {
 // At least one for each clause, in order.
 const std::vector<MutantName>& mutants();
 
-// Makes the registry know them, and the backends that are whole: "reference", "reference-weak" (which declares nothing that is not needed) and
-// "memory" of docs/examples.
+// Makes the registry know them, the backends that are whole ("reference", "weak" which declares nothing, "memory" of docs/examples), and two
+// that are beyond judging: "crashes" and "hangs".
 void register_all();
 
 }  // namespace reference

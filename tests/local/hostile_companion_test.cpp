@@ -31,12 +31,11 @@ struct AtTheEnd {
     used.store(static_cast<std::uint32_t>(room) - size);
     const std::uint32_t offset = companion.allocate_text(64);
     REQUIRE(offset != 0);
-    block = companion.text(offset);
+    block = companion.text(offset).block;
     REQUIRE(reinterpret_cast<std::byte*>(block) == reinterpret_cast<std::byte*>(&companion.header()) + kFirstSegment - size);
     entry.text.store(offset);
     block->ns_size = 3;
     block->name_size = 4;
-    block->label_room = 57;
     block->label_size = 2;
     std::memcpy(reinterpret_cast<char*>(block + 1), "ns-name", 7);
   }
@@ -144,9 +143,9 @@ TEST_CASE("lengths of text that lead out of the companion are not written to", "
       table.write_label(end.entry, label);
       table.write_default_label(end.entry);
     };
-    forge([](TextBlock& b) { b.label_room = 65535; });
-    forge([](TextBlock& b) { b.label_room = 256, b.ns_size = 65535, b.name_size = 65535; });
-    forge([](TextBlock& b) { b.label_room = 256, b.capacity = 65535; });
+    forge([](TextBlock& b) { b.label_size = 65535; });
+    forge([](TextBlock& b) { b.ns_size = 65535, b.name_size = 65535; });
+    forge([](TextBlock& b) { b.capacity = 65535; });
     return 0;
   }};
   const Exit exit = child.wait();

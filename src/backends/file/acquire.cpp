@@ -129,7 +129,7 @@ FileLock::Impl::Outcome FileLock::Impl::try_gate(Try& t) {
     const std::uint64_t mine = gate::taken_by(presence.me(), word);
     const std::uint64_t flags = t.waits() ? waiter_.flags_after_taking(entry, word) : gate::flags(word);
     // Before the gate is taken, for whoever takes it from us if we die right after: the late holder may have the file locked for long.
-    if (from == Taking::expired) entry.straggler.store(local::Identity::of(word).packed());
+    if (from == Taking::expired) entry.stragglers.fetch_add(1);
     const std::uint64_t before = word;
     if (!entry.word.compare_exchange_strong(word, mine | flags)) continue;
     if (!t.at->found.current()) {
@@ -224,12 +224,12 @@ FileLock::Impl::Locked FileLock::Impl::lock_file(Try& t, std::uint64_t mine, Tak
   for (;;) {
     if (!file_.open(*t.at->store)) return Locked::gone;
     if (file_.lock_exclusive(entry, t.at->presence())) {
-      if (entry.straggler.load(std::memory_order_relaxed)) entry.straggler.store(0);
+      if (entry.stragglers.load(std::memory_order_relaxed) != 0) entry.stragglers.store(0);
       return Locked::exclusively;
     }
     // A lease holder that is late still has its shared flock. The gate was taken from it, so the file may be shared with it; everybody who
     // wants it exclusively stays out.
-    if (entry.straggler.load() != 0 && file_.lock_shared()) return Locked::shared;
+    if (entry.stragglers.load() != 0 && file_.lock_shared()) return Locked::shared;
     // What somebody has locked may be a file that was removed: then newcomers lock another one, and so must we.
     if (!file_is_right(t)) {
       file_.close();

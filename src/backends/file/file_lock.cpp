@@ -30,7 +30,7 @@ FileLock::Impl& FileLock::impl() const {
   return *present;
 }
 
-std::string FileLock::path() const { return impl().path(); }
+std::string FileLock::path() const { return impl_.load()->path(); }
 
 std::optional<Grant> FileLock::do_acquire(const Claim& claim) { return impl().acquire(claim); }
 bool FileLock::do_release(const Claim& claim) { return impl().release(claim); }

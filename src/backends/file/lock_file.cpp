@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <chrono>
+#include <ctime>
 
 #include <sherlock/clock.hpp>
 
@@ -24,10 +25,22 @@ constexpr int kOpenFlags = O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
 std::string path_of(const FileStore& store, const std::string& name) { return store.path() + "/" + name; }
 
 // flock(2), with errno sorted: 0 done, EWOULDBLOCK somebody has it. The rest is no answer and is thrown.
-bool try_flock(int fd, int operation) {
+bool try_flock(int fd, int operation, const std::string& path) {
   if (posix::sys_flock(fd, operation | LOCK_NB) == 0) return true;
   if (errno == EWOULDBLOCK) return false;
-  posix::throw_errno("cannot lock the file with flock(2)");
+  posix::throw_errno("cannot lock " + path + " with flock(2)");
+}
+
+// How long somebody's look is waited for. A look is over in no time, but whoever looks may have lost its processor in the middle.
+constexpr std::chrono::milliseconds kPatienceWithLooks{100};
+
+void let_others_run(int round) {
+  if (round < 16) {
+    sched_yield();
+    return;
+  }
+  const timespec nap{0, 50'000};
+  nanosleep(&nap, nullptr);
 }
 
 // In a shared store the file must have its mode before anybody else can open it.
@@ -49,6 +62,7 @@ std::uint64_t probe_over(std::uint64_t probe) { return probe & ~0xffffffffull; }
 
 bool LockFile::open(const FileStore& store) {
   if (file_) return true;
+  path_ = path_of(store, name_);
   for (int round = 0; round < 100; ++round) {
     file_ = posix::LockFd::open(store.directory(), name_.c_str(), kOpenFlags);
     if (!file_ && errno == ENOENT) {
@@ -79,29 +93,29 @@ bool LockFile::open(const FileStore& store) {
 
 bool LockFile::lock_exclusive(local::Entry& entry, const local::Presence& presence) {
   std::chrono::nanoseconds give_up{};
-  for (;;) {
+  for (int round = 0;; ++round) {
     std::uint64_t before = entry.probe.load();
-    if (try_flock(file_.get(), LOCK_EX)) return true;
+    if (try_flock(file_.get(), LOCK_EX, path_)) return true;
     std::uint64_t after = entry.probe.load();
     if (before == after && !probed(before)) return false;  // nobody looked while we tried
     // Refused, but perhaps by somebody's look. Looks are over in no time; a dead one's is wiped away, a stopped one's is waited for a little.
     const std::chrono::nanoseconds now = clock().monotonic();
-    if (give_up.count() == 0) give_up = now + std::chrono::milliseconds{2};
+    if (give_up.count() == 0) give_up = now + kPatienceWithLooks;
     if (now >= give_up) return false;
     if (probed(after) && !presence.alive(prober(after)))
       entry.probe.compare_exchange_strong(after, probe_over(after));
     else if (probed(after))
-      sched_yield();
+      let_others_run(round);
   }
 }
 
-bool LockFile::lock_shared() { return try_flock(file_.get(), LOCK_SH); }
+bool LockFile::lock_shared() { return try_flock(file_.get(), LOCK_SH, path_); }
 
 bool LockFile::unlock() {
   if (!file_) return false;
   if (posix::sys_flock(file_.get(), LOCK_UN) == 0) return true;
   if (errno == EBADF) return false;
-  posix::throw_errno("cannot unlock the file with flock(2)");
+  posix::throw_errno("cannot unlock " + path_ + " with flock(2)");
 }
 
 bool LockFile::linked() {
@@ -132,8 +146,8 @@ bool LockFile::anybody_has(const FileStore& store, const std::string& name, loca
   }
   std::uint64_t mine = 0;
   if (entry) {
-    const std::chrono::nanoseconds give_up = clock().monotonic() + std::chrono::milliseconds{2};
-    for (;;) {
+    const std::chrono::nanoseconds give_up = clock().monotonic() + kPatienceWithLooks;
+    for (int round = 0;; ++round) {
       std::uint64_t before = entry->probe.load();
       if (!probed(before) || !presence.alive(prober(before))) {
         mine = next_probe(before, presence.me());
@@ -141,7 +155,7 @@ bool LockFile::anybody_has(const FileStore& store, const std::string& name, loca
       } else if (clock().monotonic() >= give_up) {
         return true;  // another one's look does not end; not announced, ours could make somebody's try fail. When in doubt: held
       } else {
-        sched_yield();
+        let_others_run(round);
       }
     }
   }
@@ -153,7 +167,7 @@ bool LockFile::anybody_has(const FileStore& store, const std::string& name, loca
     }
   } over{entry, mine};
   // Exclusively, as a try would, for a foreigner may have it shared. Beside a straggler a try would be content with a shared lock.
-  if (!try_flock(file.get(), entry && entry->straggler.load() != 0 ? LOCK_SH : LOCK_EX)) return true;
+  if (!try_flock(file.get(), entry && entry->stragglers.load() != 0 ? LOCK_SH : LOCK_EX, path_of(store, name))) return true;
   posix::sys_flock(file.get(), LOCK_UN);
   return false;
 }

@@ -44,6 +44,7 @@ class LockFile {
 
  private:
   const std::string name_;
+  std::string path_;  // of the file that is open
   posix::LockFd file_;
   std::int64_t stamp_ = 0;
 };

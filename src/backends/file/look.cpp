@@ -100,7 +100,14 @@ std::size_t FileLock::clean(const Client& client) {
   return detail::guarded({}, "file", [&]() -> std::size_t {
     const auto store = file::FileStore::open(client, posix::Missing::refuse);
     if (!store) return 0;
-    const std::vector<std::string> names = lock_files(*store);
+    std::vector<std::string> names = lock_files(*store);
+    // And what is known of files that are gone already.
+    store->table().for_each([&](const local::Found& found) {
+      const auto text = store->table().text(*found.entry);
+      if (!text || text->name.empty()) return;
+      std::string name = detail::make_key(text->ns, text->name) + std::string{kSuffix};
+      if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(std::move(name));
+    });
     return static_cast<std::size_t>(std::count_if(names.begin(), names.end(), [&](const std::string& name) { return remove_lock(*store, name); }));
   });
 }

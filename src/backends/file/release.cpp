@@ -15,7 +15,9 @@ namespace gate = local::gate;
 // Whether what we hold is what a newcomer would find.
 bool FileLock::Impl::still_there(const Binding& b) {
   if (!file_look_.due()) return true;
-  return file_.linked() && file_.at_path(*b.store) && b.presence().intact();
+  if (file_.linked() && file_.at_path(*b.store) && b.presence().intact()) return true;
+  file_look_.make_due();  // who asks next is told the same
+  return false;
 }
 
 bool FileLock::Impl::release(const Claim& claim) {
@@ -35,7 +37,10 @@ bool FileLock::Impl::release(const Claim& claim) {
     const std::uint64_t ending = gate::with(mine, GateState::acquiring);
     while ((ours = gate::core(word) == mine) && !entry.word.compare_exchange_weak(word, ending | gate::flags(word))) {
     }
-    if (ours) mine = ending;
+    if (ours)
+      mine = ending;
+    else  // whoever took it counts on our flock beside theirs; before it goes, so that the count is never too low for others
+      local::count_down(entry.stragglers);
   }
   bool there = false, unlocked = false;
   try {

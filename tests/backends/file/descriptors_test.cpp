@@ -182,21 +182,6 @@ TEST_CASE("a holder whose descriptors were closed by somebody is told, and the s
     }
 }
 
-TEST_CASE("even a hold too short to be told does not touch a stranger's descriptor", "[file][process]") {
-  const Ground ground;
-  Child child{[&] {
-    auto lock = ground.lock();
-    lock.acquire();
-    const std::vector<int> ours = lock.inheritable();
-    close_all_above_stderr();
-    const Stranger first{ground.dir / "first", ours.at(0)}, second{ground.dir / "second", ours.at(1)};
-    lock.unlock();
-    if (!first.unharmed()) return 1;
-    return second.unharmed() ? 0 : 2;
-  }};
-  CHECK(child.wait() == Exit{0, 0});
-}
-
 TEST_CASE("descriptors closed between two holds are made again, and strangers are left alone", "[file][process]") {
   const Ground ground;
   const bool at_once = GENERATE(true, false);
