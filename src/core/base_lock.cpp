@@ -320,7 +320,7 @@ void BaseLock::end_wait() noexcept {
 detail::Turn& BaseLock::turn() const {
   detail::Turn* present = turn_.load(std::memory_order_acquire);
   while (!present || present->process() != posix::process_token()) {
-    auto* fresh = new detail::Turn{posix::process_token()};
+    auto* fresh = new detail::Turn{posix::process_token(), present};
     // In a forked child the old one may be locked for ever by a thread that does not exist there: left alone.
     if (turn_.compare_exchange_strong(present, fresh, std::memory_order_acq_rel)) return *fresh;
     delete fresh;

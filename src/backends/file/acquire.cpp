@@ -38,8 +38,8 @@ void sleep_for(nanoseconds time) {
 
 }  // namespace
 
-FileLock::Impl::Impl(const std::string& key, FileClient client)
-    : process_{posix::process_token()}, client_{[&] {
+FileLock::Impl::Impl(const std::string& key, FileClient client, const Impl* parents)
+    : process_{posix::process_token()}, parents_{parents}, client_{[&] {
         FileClient absolute = std::move(client);
         absolute.directory = file::FileStore::directory_of(absolute);  // whatever the working directory will be later
         return absolute;
@@ -193,8 +193,9 @@ FileLock::Impl::Outcome FileLock::Impl::enter(Try& t, std::uint64_t mine, Taking
     throw;
   }
 
-  held_word_ = gate::with(mine, GateState::held);
-  held_at_ = t.at;
+  const std::uint64_t held = gate::with(mine, GateState::held);
+  held_word_.store(held, std::memory_order_relaxed);
+  held_at_.store(t.at, std::memory_order_relaxed);
   t.grant.abandoned = entry.marks.load(std::memory_order_relaxed) & local::kAbandoned;
   if (t.grant.abandoned) entry.marks.store(0);
   held_fence_.store(t.grant.fence, std::memory_order_relaxed);
@@ -205,7 +206,7 @@ FileLock::Impl::Outcome FileLock::Impl::enter(Try& t, std::uint64_t mine, Taking
       file_.close();
       throw detail::Failure{Errc::damaged, t.at->store->companion().path() + " was changed by somebody who does not keep its rules"};
     }
-  } while (!entry.word.compare_exchange_weak(word, held_word_ | gate::flags(word)));
+  } while (!entry.word.compare_exchange_weak(word, held | gate::flags(word)));
   t.at->store->companion().presence().rearm();
   if (t.waits()) foreign_.reset();
   return Outcome::granted;
@@ -276,8 +277,9 @@ std::uint64_t FileLock::Impl::expiry_record(const Claim& claim, std::uint32_t ta
 void FileLock::Impl::record(Try& t, std::uint64_t mine) {
   Entry& entry = t.at->entry();
   if (t.lease() && t.look) t.claim.refresh_now();  // there was a wait
-  held_expiry_ = expiry_record(t.claim, gate::tag(mine));
-  entry.expiry.store(held_expiry_);
+  const std::uint64_t expiry = expiry_record(t.claim, gate::tag(mine));
+  held_expiry_.store(expiry, std::memory_order_relaxed);
+  entry.expiry.store(expiry);
   t.grant.fence = entry.fence.load() + 1;
   entry.fence.store(t.grant.fence);
   entry.since.store(static_cast<std::uint64_t>(file::coarse_clock(CLOCK_REALTIME_COARSE)));

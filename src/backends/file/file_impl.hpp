@@ -26,7 +26,8 @@ namespace sherlock {
 
 class FileLock::Impl {
  public:
-  Impl(const std::string& key, FileClient client);
+  // `parents`: of which this is a forked child's replacement. It is left alone, and kept in sight of leak checkers.
+  Impl(const std::string& key, FileClient client, const Impl* parents = nullptr);
 
   // The process that made it. Its mutexes may be locked for ever in a forked child.
   std::uint64_t process() const { return process_; }
@@ -79,6 +80,7 @@ class FileLock::Impl {
   void give_up_place();
 
   const std::uint64_t process_;
+  [[maybe_unused]] const Impl* const parents_;
   const FileClient client_;
   const std::string file_name_;
   const local::KeyHash hash_;
@@ -94,9 +96,9 @@ class FileLock::Impl {
   file::LockFile file_;
   file::LookTimer store_look_, file_look_;
   std::atomic<std::uint64_t> held_fence_{0};  // 0: nothing held. Whoever sets it to 0 is the one who releases
-  std::uint64_t held_word_ = 0;
-  std::uint64_t held_expiry_ = 0;  // as in the entry
-  const Binding* held_at_ = nullptr;
+  std::atomic<std::uint64_t> held_word_{0};  // atomic, as are these: renew() of one thread may look while another is granted
+  std::atomic<std::uint64_t> held_expiry_{0};  // as in the entry
+  std::atomic<const Binding*> held_at_{nullptr};
 
   // Of the one thread that waits.
   local::Waiter waiter_;

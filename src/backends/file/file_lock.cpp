@@ -23,7 +23,7 @@ FileLock::~FileLock() {
 FileLock::Impl& FileLock::impl() const {
   Impl* present = impl_.load(std::memory_order_acquire);
   while (present->process() != posix::process_token()) [[unlikely]] {
-    auto* fresh = new Impl{key(), present->client()};
+    auto* fresh = new Impl{key(), present->client(), present};
     if (impl_.compare_exchange_strong(present, fresh)) return *fresh;
     delete fresh;
   }

@@ -26,11 +26,12 @@ bool FileLock::Impl::release(const Claim& claim) {
   if (lease) guard.lock();
   std::uint64_t fence = claim.fence;
   if (!held_fence_.compare_exchange_strong(fence, 0)) return false;  // this hold was let go already
-  const Binding& b = *held_at_;
+  const Binding& b = *held_at_.load(std::memory_order_relaxed);
   local::Entry& entry = b.entry();
 
   // With a lease the gate may be taken from us; from here on it cannot, so that nobody comes between its end and the unlock.
-  std::uint64_t mine = held_word_;
+  const std::uint64_t held = held_word_.load(std::memory_order_relaxed);
+  std::uint64_t mine = held;
   bool ours = true;
   if (lease) {
     std::uint64_t word = entry.word.load();
@@ -51,7 +52,7 @@ bool FileLock::Impl::release(const Claim& claim) {
   } catch (...) {
     if (lease && ours) {
       std::uint64_t word = entry.word.load();
-      while (gate::core(word) == mine && !entry.word.compare_exchange_weak(word, held_word_ | gate::flags(word))) {
+      while (gate::core(word) == mine && !entry.word.compare_exchange_weak(word, held | gate::flags(word))) {
       }
     }
     held_fence_.store(claim.fence);
@@ -67,30 +68,31 @@ bool FileLock::Impl::renew(const Claim& claim) {
   const bool lease = !claim.expire.is_infinite();
   if (lease) guard.lock();
   if (held_fence_.load() != claim.fence) return false;
-  const Binding& b = *held_at_;
+  const Binding& b = *held_at_.load(std::memory_order_relaxed);
+  const std::uint64_t held = held_word_.load(std::memory_order_relaxed);
   local::Entry& entry = b.entry();
   if (!still_there(b)) return false;
   std::uint64_t word = entry.word.load();
-  if (!lease) return gate::core(word) == held_word_;
+  if (!lease) return gate::core(word) == held;
 
   // The record first, for the next tag, then the word: who judged us by the old record fails on the word, and the new record counts for
   // both words meanwhile.
-  const std::uint32_t tag = (gate::tag(held_word_) + 1) & static_cast<std::uint32_t>(gate::kTagMask);
+  const std::uint32_t tag = (gate::tag(held) + 1) & static_cast<std::uint32_t>(gate::kTagMask);
   const std::uint64_t renewed = gate::make(GateState::held, b.presence().me(), tag);
   const std::uint64_t expiry = expiry_record(claim, tag);
-  std::uint64_t before = held_expiry_;
+  std::uint64_t before = held_expiry_.load(std::memory_order_relaxed);
   if (!entry.expiry.compare_exchange_strong(before, expiry)) return false;
   do {
-    if (gate::core(word) != held_word_) return false;
+    if (gate::core(word) != held) return false;
   } while (!entry.word.compare_exchange_weak(word, renewed | gate::flags(word)));
-  held_word_ = renewed;
-  held_expiry_ = expiry;
+  held_word_.store(renewed, std::memory_order_relaxed);
+  held_expiry_.store(expiry, std::memory_order_relaxed);
   return true;
 }
 
 std::vector<int> FileLock::Impl::inheritable() const {
   if (held_fence_.load() == 0) return {};
-  return {held_at_->presence().descriptor(), file_.descriptor()};
+  return {held_at_.load(std::memory_order_relaxed)->presence().descriptor(), file_.descriptor()};
 }
 
 }  // namespace sherlock
