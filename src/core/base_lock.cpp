@@ -100,7 +100,11 @@ BaseLock::BaseLock(const BaseLock* alike)
 BaseLock::~BaseLock() {
   // In a forked child it is its parent's, with waiters that the destruction of a condition variable would wait for.
   detail::Turn* turn = turn_.load(std::memory_order_acquire);
-  if (turn && turn->process() == posix::process_token()) delete turn;
+  if (!turn) return;
+  if (turn->process() == posix::process_token())
+    delete turn;
+  else
+    posix::leave_to_parent(turn);
 }
 
 // -------------------------------------------------------------------------------------------------------------- the hold
@@ -320,9 +324,12 @@ void BaseLock::end_wait() noexcept {
 detail::Turn& BaseLock::turn() const {
   detail::Turn* present = turn_.load(std::memory_order_acquire);
   while (!present || present->process() != posix::process_token()) {
-    auto* fresh = new detail::Turn{posix::process_token(), present};
+    auto* fresh = new detail::Turn{posix::process_token()};
     // In a forked child the old one may be locked for ever by a thread that does not exist there: left alone.
-    if (turn_.compare_exchange_strong(present, fresh, std::memory_order_acq_rel)) return *fresh;
+    if (turn_.compare_exchange_strong(present, fresh, std::memory_order_acq_rel)) {
+      if (present) posix::leave_to_parent(present);
+      return *fresh;
+    }
     delete fresh;
   }
   return *present;

@@ -13,8 +13,7 @@ namespace sherlock::detail {
 
 class Turn {
  public:
-  // `parents`: of which this is a forked child's replacement. It is left alone, and kept in sight of leak checkers.
-  explicit Turn(std::uint64_t process, const Turn* parents = nullptr) : process_{process}, parents_{parents} {}
+  explicit Turn(std::uint64_t process) : process_{process} {}
 
   // The process that made it: a forked child inherits a mutex that may be locked for ever, and makes a new Turn.
   std::uint64_t process() const { return process_; }
@@ -49,7 +48,6 @@ class Turn {
   bool wait(std::unique_lock<std::mutex>& lock, std::chrono::nanoseconds deadline, std::stop_token stop, Ready ready);
 
   const std::uint64_t process_;
-  [[maybe_unused]] const Turn* const parents_;
   std::mutex mutex_;
   std::condition_variable_any changed_;
   bool taken_ = false;

@@ -76,6 +76,17 @@ std::string read_small_file(const char* path) {
 
 }  // namespace
 
+void leave_to_parent(const void* object) {
+  struct Left {
+    const void* object;
+    Left* next;
+  };
+  static std::atomic<Left*> all{nullptr};
+  auto* left = new Left{object, all.load()};
+  while (!all.compare_exchange_weak(left->next, left)) {
+  }
+}
+
 BootId boot_id() {
   const char* path = "/proc/sys/kernel/random/boot_id";
   const std::string text = read_small_file(path);

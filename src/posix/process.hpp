@@ -23,6 +23,10 @@ inline std::uint64_t process_token() {
   return detail::draw_token();
 }
 
+// In a forked child: what belongs to the parent and cannot be destroyed here (its mutexes may be locked for ever). Kept in sight of
+// leak checkers.
+void leave_to_parent(const void* object);
+
 using BootId = std::array<std::uint8_t, 16>;
 // Throws std::system_error.
 BootId boot_id();

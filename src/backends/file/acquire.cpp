@@ -38,8 +38,8 @@ void sleep_for(nanoseconds time) {
 
 }  // namespace
 
-FileLock::Impl::Impl(const std::string& key, FileClient client, const Impl* parents)
-    : process_{posix::process_token()}, parents_{parents}, client_{[&] {
+FileLock::Impl::Impl(const std::string& key, FileClient client)
+    : process_{posix::process_token()}, client_{[&] {
         FileClient absolute = std::move(client);
         absolute.directory = file::FileStore::directory_of(absolute);  // whatever the working directory will be later
         return absolute;

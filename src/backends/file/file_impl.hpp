@@ -26,8 +26,7 @@ namespace sherlock {
 
 class FileLock::Impl {
  public:
-  // `parents`: of which this is a forked child's replacement. It is left alone, and kept in sight of leak checkers.
-  Impl(const std::string& key, FileClient client, const Impl* parents = nullptr);
+  Impl(const std::string& key, FileClient client);
 
   // The process that made it. Its mutexes may be locked for ever in a forked child.
   std::uint64_t process() const { return process_; }
@@ -80,7 +79,6 @@ class FileLock::Impl {
   void give_up_place();
 
   const std::uint64_t process_;
-  [[maybe_unused]] const Impl* const parents_;
   const FileClient client_;
   const std::string file_name_;
   const local::KeyHash hash_;

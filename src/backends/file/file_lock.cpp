@@ -17,14 +17,20 @@ FileLock::FileLock(std::string name, Options options, Client client)
 FileLock::~FileLock() {
   let_go();
   Impl* impl = impl_.load();
-  if (impl->process() == posix::process_token()) delete impl;  // a forked child leaves its parent's alone
+  if (impl->process() == posix::process_token())
+    delete impl;
+  else
+    posix::leave_to_parent(impl);
 }
 
 FileLock::Impl& FileLock::impl() const {
   Impl* present = impl_.load(std::memory_order_acquire);
   while (present->process() != posix::process_token()) [[unlikely]] {
-    auto* fresh = new Impl{key(), present->client(), present};
-    if (impl_.compare_exchange_strong(present, fresh)) return *fresh;
+    auto* fresh = new Impl{key(), present->client()};
+    if (impl_.compare_exchange_strong(present, fresh)) {
+      posix::leave_to_parent(present);
+      return *fresh;
+    }
     delete fresh;
   }
   return *present;

@@ -21,7 +21,6 @@ namespace {
 constexpr const char* kCompanion = ".sherlock";
 
 struct Stores {
-  [[maybe_unused]] const Stores* parents = nullptr;  // in a forked child; left alone, and kept in sight of leak checkers
   std::mutex mutex;
   std::uint64_t process = 0;
   std::map<std::tuple<std::string, unsigned, bool>, std::shared_ptr<FileStore>> open;
@@ -35,8 +34,10 @@ Stores& stores() {
   while (!found || found->process != posix::process_token()) {
     auto* fresh = new Stores;
     fresh->process = posix::process_token();
-    fresh->parents = found;
-    if (present.compare_exchange_strong(found, fresh)) return *fresh;
+    if (present.compare_exchange_strong(found, fresh)) {
+      if (found) posix::leave_to_parent(found);
+      return *fresh;
+    }
     delete fresh;
   }
   return *found;
