@@ -121,14 +121,14 @@ bool LockFile::unlock() {
 bool LockFile::linked() {
   struct stat now;
   if (!file_ || posix::sys_fstat(file_.get(), &now) != 0) return false;
-  stamp_ = std::int64_t{now.st_mtim.tv_sec} * 1'000'000'000 + now.st_mtim.tv_nsec;
+  stamp_.store(std::int64_t{now.st_mtim.tv_sec} * 1'000'000'000 + now.st_mtim.tv_nsec, std::memory_order_relaxed);
   return now.st_nlink != 0 && now.st_ino == file_.opened().st_ino && now.st_dev == file_.opened().st_dev;
 }
 
 void LockFile::set_stamp(std::int64_t nanoseconds) {
   const timespec times[2] = {{0, UTIME_OMIT}, {nanoseconds / 1'000'000'000, nanoseconds % 1'000'000'000}};
   // Best effort: without it (another user's file, a file system of coarse times) every grant looks at the companion's path instead.
-  if (posix::syscalls().futimens(file_.get(), times) == 0) stamp_ = nanoseconds;
+  if (posix::syscalls().futimens(file_.get(), times) == 0) stamp_.store(nanoseconds, std::memory_order_relaxed);
 }
 
 bool LockFile::at_path(const FileStore& store) const {

@@ -3,8 +3,10 @@
 // itself never has a queue of ours. What is in the file is nobody's business: other programs truncate and write such files.
 #pragma once
 
-#include <optional>
+#include <atomic>
+#include <cstdint>
 #include <string>
+#include <utility>
 
 #include "backends/file/file_store.hpp"
 #include "local/layout.hpp"
@@ -36,7 +38,7 @@ class LockFile {
   bool at_path(const FileStore& store) const;
 
   // The time of the file's last change as linked() saw it, in nanoseconds: Companion::epoch() of who had it last, unless somebody wrote.
-  std::int64_t stamp() const { return stamp_; }
+  std::int64_t stamp() const { return stamp_.load(std::memory_order_relaxed); }
   void set_stamp(std::int64_t nanoseconds);
 
   // Whether anybody has the file locked, without making a try of ours fail: tries look at entry.probe. Any thread.
@@ -46,7 +48,7 @@ class LockFile {
   const std::string name_;
   std::string path_;  // of the file that is open
   posix::LockFd file_;
-  std::int64_t stamp_ = 0;
+  std::atomic<std::int64_t> stamp_{0};  // atomic: renew() of one thread may look while another is granted
 };
 
 }  // namespace sherlock::file
