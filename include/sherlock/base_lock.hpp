@@ -146,19 +146,28 @@ class SHERLOCK_API BaseLock {
   // grant. A place in a queue that is kept between calls is given up when the stop is requested: a wait that ends otherwise than by a
   // grant or a do_acquire with Attempt::last ends with such a call. Default: sleeps.
   virtual void do_wait(const Claim& claim, std::chrono::nanoseconds deadline, std::stop_token stop);
+  // The short way, for a store that excludes threads and needs no claim where nobody is in the way (Threads::store_excludes; `process` is
+  // Owner::process). The fence of a hold that never ends (`lease_ends` zero) or ends at that instant of CLOCK_BOOTTIME, granted because the key was free
+  // and not abandoned; 0 where that cannot be said at once: then do_acquire is asked.
+  virtual std::uint64_t do_acquire_at_once(std::uint64_t process, std::chrono::nanoseconds lease_ends) noexcept;
+  // Whether the hold with that fence was let go. False: nothing was touched, and do_release is asked.
+  virtual bool do_release_at_once(std::uint64_t process, std::uint64_t fence) noexcept;
   // See inheritable().
   virtual std::vector<int> do_inheritable(const Claim& claim) const;
 
   friend class Lock;  // forwards the hooks to the configured backend
-  explicit BaseLock(const BaseLock* alike);
+  explicit BaseLock(BaseLock* inner);
 
   enum class State : std::uint8_t { none, held, lost };
   struct Hold;
 
   bool try_acquire_within(Duration timeout);
+  bool acquire_quickly();
+  bool acquire_at_once();
   bool acquire_within(Duration timeout, const std::stop_token& stop);
   bool wait_for_grant(std::chrono::nanoseconds deadline, const std::stop_token& stop);
   bool attempt(Attempt attempt, Duration patience);
+  bool attempt_in_turn(Attempt attempt, Duration patience);
   bool ask(const Claim& claim, bool& old_hold_lost);
   void end_wait() noexcept;
   detail::Turn& turn() const;
@@ -167,9 +176,15 @@ class SHERLOCK_API BaseLock {
   Claim question() const noexcept;
   Hold hold() const noexcept;
   bool late(const Hold& hold) const noexcept;
-  void establish(const Claim& claim, const Grant& grant, std::chrono::nanoseconds lease_ends) noexcept;
+  void establish_beside(std::uint64_t process, std::uint64_t fence, std::chrono::nanoseconds lease_ends);
+  void establish(Owner owner, const Grant& grant, std::chrono::nanoseconds lease_ends) noexcept;
   bool settle_old_hold() noexcept;
-  bool end_hold();
+  enum class Quick { released, let_go, neither };
+  Quick let_go_quickly(Hold& hold) noexcept;
+  bool end_hold(const Hold& hold);
+  bool tell_store(const Hold& hold, bool late);
+  void release_with_care(const Hold* let_go);
+  void unlock_with_care(const Hold* let_go) noexcept;
   void clean_up(const Hold& hold) noexcept;
   bool let_go_of(const Hold& hold) noexcept;
   bool may_tell(const Hold& hold) noexcept;
@@ -184,6 +199,9 @@ class SHERLOCK_API BaseLock {
   Duration expire_, timeout_, retry_interval_;
   OnLost on_lost_;
   const Threads threads_;
+  BaseLock* const store_;  // whose do_acquire and do_release are asked: this, or the one that a Lock stands for, at no further call
+  ClaimWords words_;  // the strings above
+  Duration patience_;  // what the store is given to answer a verb that does not wait
 
   // The hold. Written by the one thread that was granted or lets go; atomic because the others may look. A store that
   // excludes makes that one thread, so plain loads and stores do.

@@ -32,13 +32,17 @@ enum class Attempt {
   last,     // by a waiting verb after do_wait, at its deadline: refused, it waits no more
 };
 
-// What a lock object asks of the store. Lives for one call of a hook; the views are good for that long.
-class Claim {
- public:
+// What of a claim is the same for every claim of a lock object.
+struct ClaimWords {
   std::string_view key;    // the store's form of (ns, name): [a-z0-9_-], at most 80 bytes, never a path. Injective in practice
   std::string_view name;   // any bytes, 1 to 1024
   std::string_view ns;     // any bytes, 0 to 1024
   std::string_view label;  // any bytes, 0 to 256
+};
+
+// What a lock object asks of the store. Lives for one call of a hook; the views are good for that long.
+class Claim : public ClaimWords {
+ public:
   Owner owner;             // this hold, or the one asked for
   Duration expire;         // never, or how long a lease lasts from now()
   Attempt attempt = Attempt::once;  // of do_acquire
@@ -55,11 +59,9 @@ class Claim {
 
   // Made by BaseLock; public for the unit tests of backends. `patience` counts from the first call of answer_by(), and
   // never ends before `deadline`.
-  Claim(std::string_view key, std::string_view name, std::string_view ns, std::string_view label, Owner owner, Duration expire,
-        Attempt attempt = Attempt::once, std::uint64_t fence = 0, Duration patience = std::chrono::seconds{1},
-        std::chrono::nanoseconds deadline = {})
-      : key{key}, name{name}, ns{ns}, label{label}, owner{owner}, expire{expire}, attempt{attempt}, fence{fence},
-        patience_{patience}, deadline_{deadline} {}
+  Claim(const ClaimWords& words, Owner owner, Duration expire, Attempt attempt = Attempt::once, std::uint64_t fence = 0,
+        Duration patience = std::chrono::seconds{1}, std::chrono::nanoseconds deadline = {})
+      : ClaimWords{words}, owner{owner}, expire{expire}, attempt{attempt}, fence{fence}, patience_{patience}, deadline_{deadline} {}
 
  private:
   Duration patience_;

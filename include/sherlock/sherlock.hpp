@@ -10,4 +10,5 @@
 #include <sherlock/lock.hpp>
 #include <sherlock/options.hpp>
 #include <sherlock/registry.hpp>
+#include <sherlock/shm_lock.hpp>
 #include <sherlock/version.hpp>

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Contents: construction; the hold; acquiring; waiting; letting go; renewing; looking; words.
 //
-// The uncontended path of a store that excludes threads itself is: make a claim on the stack, one virtual call, a few plain stores. No clock,
-// no allocation, no atomic read-modify-write.
+// What a store can do at once, without a claim, is in at_once.cpp; the wait in waiting.cpp. Here as there, an uncontended acquire of a store that excludes
+// threads itself reads no clock but a lease's, allocates nothing, and has no atomic read-modify-write of its own.
 #include <sherlock/base_lock.hpp>
 
 #include <fmt/core.h>
-#include <sys/single_threaded.h>
 
 #include <algorithm>
 #include <utility>
@@ -15,6 +14,7 @@
 
 #include "core/defaults.hpp"
 #include "core/failure.hpp"
+#include "core/hold.hpp"
 #include "core/key.hpp"
 #include "core/report.hpp"
 #include "core/turn.hpp"
@@ -22,56 +22,36 @@
 
 namespace sherlock {
 
+using detail::kShortSection;
+using detail::longer;
+using detail::pack_hold;
+using detail::shorter;
 using std::chrono::nanoseconds;
 
 namespace {
 
-constexpr Duration kShortSection = std::chrono::seconds{1};  // what one try may wait for the store's own short section
 constexpr Duration kLongestAnswer = std::chrono::seconds{10};  // what every other verb gives the store at most
-
-// How many holds of one object have a number of their own before the object takes a new base for them.
-constexpr std::uint64_t kHoldsOfAnObject = 1ull << 32;
-
-std::uint64_t next_object() {
-  static std::atomic<std::uint64_t> objects{0};
-  return objects.fetch_add(1, std::memory_order_relaxed) * kHoldsOfAnObject;
-}
 
 template <class T>
 T pick(const std::optional<T>& given, const std::optional<T>& configured, T otherwise) {
   return given ? *given : configured ? *configured : std::move(otherwise);
 }
 
-Duration longer(Duration a, Duration b) { return a.ns() > b.ns() ? a : b; }
-Duration shorter(Duration a, Duration b) { return a.ns() < b.ns() ? a : b; }
-
 }  // namespace
 
-// What a hold is, copied out of the atomics in one go.
-struct BaseLock::Hold {
-  State state;
-  std::uint64_t owner, process, fence;
-  nanoseconds lease_ends;
+namespace detail {
 
-  // Acquired by this process and neither let go nor found lost since. A forked child inherits the object, not the hold.
-  bool here() const { return process == posix::process_token(); }
-  bool held() const { return state == State::held && here(); }
-};
-
-namespace {
-
-// The word hold_. Owner::hold counts up from a base for each object, far from 62 bits.
-template <class State>
-std::uint64_t pack_hold(std::uint64_t owner, State state) {
-  return owner << 2 | static_cast<std::uint64_t>(state);
+std::uint64_t next_object() {
+  static std::atomic<std::uint64_t> objects{0};
+  return objects.fetch_add(1, std::memory_order_relaxed) * kHoldsOfAnObject;
 }
 
-}  // namespace
+}  // namespace detail
 
 // ---------------------------------------------------------------------------------------------------------- construction
 
 BaseLock::BaseLock(std::string name, Options options, const Traits& traits, std::string_view backend, Threads threads)
-    : name_{std::move(name)}, backend_{backend}, threads_{threads} {
+    : name_{std::move(name)}, backend_{backend}, threads_{threads}, store_{this} {
   const std::shared_ptr<const Options> configured = detail::configured_options();
   try {
     detail::check_name(name_);
@@ -88,13 +68,16 @@ BaseLock::BaseLock(std::string name, Options options, const Traits& traits, std:
   }
   on_lost_ = options.on_lost ? std::move(options.on_lost) : configured->on_lost;
   key_ = detail::make_key(ns_, name_);
-  hold_.store(pack_hold(next_object(), State::none), std::memory_order_relaxed);
+  words_ = {key_, name_, ns_, label_};
+  patience_ = longer(shorter(timeout_, kLongestAnswer), kShortSection);
+  hold_.store(pack_hold(detail::next_object(), State::none), std::memory_order_relaxed);
 }
 
-BaseLock::BaseLock(const BaseLock* alike)
-    : name_{alike->name_}, backend_{alike->backend_}, ns_{alike->ns_}, label_{alike->label_}, key_{alike->key_}, expire_{alike->expire_},
-      timeout_{alike->timeout_}, retry_interval_{alike->retry_interval_}, on_lost_{alike->on_lost_}, threads_{alike->threads_} {
-  hold_.store(pack_hold(next_object(), State::none), std::memory_order_relaxed);
+BaseLock::BaseLock(BaseLock* inner)
+    : name_{inner->name_}, backend_{inner->backend_}, ns_{inner->ns_}, label_{inner->label_}, key_{inner->key_}, expire_{inner->expire_},
+      timeout_{inner->timeout_}, retry_interval_{inner->retry_interval_}, on_lost_{inner->on_lost_}, threads_{inner->threads_}, store_{inner},
+      words_{key_, name_, ns_, label_}, patience_{inner->patience_} {
+  hold_.store(pack_hold(detail::next_object(), State::none), std::memory_order_relaxed);
 }
 
 BaseLock::~BaseLock() {
@@ -108,22 +91,6 @@ BaseLock::~BaseLock() {
 }
 
 // -------------------------------------------------------------------------------------------------------------- the hold
-
-BaseLock::Hold BaseLock::hold() const noexcept {
-  const std::uint64_t word = hold_.load(std::memory_order_acquire);
-  return {static_cast<State>(word & 3), word >> 2, process_.load(std::memory_order_relaxed), fence_.load(std::memory_order_relaxed),
-          nanoseconds{lease_ends_.load(std::memory_order_relaxed)}};
-}
-
-bool BaseLock::late(const Hold& hold) const noexcept { return !expire_.is_infinite() && clock().boottime() >= hold.lease_ends; }
-
-void BaseLock::establish(const Claim& claim, const Grant& grant, nanoseconds lease_ends) noexcept {
-  process_.store(claim.owner.process, std::memory_order_relaxed);
-  fence_.store(grant.fence, std::memory_order_relaxed);
-  lease_ends_.store(lease_ends.count(), std::memory_order_relaxed);
-  abandoned_.store(grant.abandoned, std::memory_order_relaxed);
-  hold_.store(pack_hold(claim.owner.hold, State::held), std::memory_order_release);
-}
 
 // Before an acquire: a hold that ended without anybody's noticing is noticed now, so that the store can be asked anew. True: on_lost is to be
 // told, by a caller that keeps no other thread of this object out.
@@ -141,7 +108,7 @@ bool BaseLock::settle_old_hold() noexcept {
 // The store may still carry traces of a hold whose loss is known. Whether they go now or when the store finds out matters to nobody.
 void BaseLock::clean_up(const Hold& hold) noexcept {
   try {
-    detail::guarded(name_, backend_, [&] { return do_release(claim_of(hold)); });
+    detail::guarded(name_, backend_, [&] { return store_->do_release(claim_of(hold)); });
   } catch (const LockException&) {
   }
 }
@@ -155,18 +122,6 @@ bool BaseLock::may_tell(const Hold& hold) noexcept {
   return true;
 }
 
-// The hold is this thread's to end. False: another thread of this object was quicker. With a single thread there is none, and the one
-// atomic read-modify-write that BaseLock would add to an uncontended release is saved.
-bool BaseLock::let_go_of(const Hold& hold) noexcept {
-  const std::uint64_t none = pack_hold(hold.owner, State::none);
-  if (__libc_single_threaded) {
-    hold_.store(none, std::memory_order_release);
-    return true;
-  }
-  std::uint64_t present = pack_hold(hold.owner, hold.state);
-  return hold_.compare_exchange_strong(present, none);
-}
-
 void BaseLock::tell(const LockException& what) noexcept {
   if (!on_lost_) return;
   try {
@@ -177,53 +132,34 @@ void BaseLock::tell(const LockException& what) noexcept {
 
 // ------------------------------------------------------------------------------------------------------------- acquiring
 
-Claim BaseLock::claim(Attempt attempt, Duration patience, nanoseconds deadline) const noexcept {
-  std::uint64_t next = (hold_.load(std::memory_order_relaxed) >> 2) + 1;
-  if (next % kHoldsOfAnObject == 0) [[unlikely]]
-    next = next_object() + 1;
-  return {key_, name_, ns_, label_, Owner{posix::process_token(), next}, expire_, attempt, 0, patience, deadline};
-}
-
-Claim BaseLock::claim_of(const Hold& hold) const noexcept {
-  return {key_, name_, ns_, label_, Owner{hold.process, hold.owner}, expire_, Attempt::once, hold.fence, longer(shorter(timeout_, kLongestAnswer), kShortSection)};
-}
-
 Claim BaseLock::question() const noexcept {
-  return {key_, name_, ns_, label_, Owner{}, expire_, Attempt::once, 0, longer(shorter(timeout_, kLongestAnswer), kShortSection)};
+  return {words_, Owner{}, expire_, Attempt::once, 0, patience_};
 }
 
-// `old_hold_lost`: the store granted what this object took itself to hold, so the old hold is over, and on_lost is to be told.
-bool BaseLock::ask(const Claim& claim, bool& old_hold_lost) {
-  const bool lease = !expire_.is_infinite();
-  if (lease) claim.now();  // a lease counts from before the store was asked
-  const std::optional<Grant> grant = detail::guarded(name_, backend_, [&] { return do_acquire(claim); });
-  if (!grant) return false;
-
-  nanoseconds ends{};
-  if (lease) {
-    ends = expire_.after(claim.now());
-    // A slow store may grant a lease that is over. Nobody ever had it.
-    if (threads_ == Threads::one_at_a_time && clock().boottime() >= ends) {
-      clean_up({State::held, claim.owner.hold, claim.owner.process, grant->fence, ends});
-      return false;
-    }
-  }
-  if ((hold_.load(std::memory_order_relaxed) & 3) != static_cast<std::uint64_t>(State::none)) [[unlikely]] {
-    const Hold old = hold();
-    if (old.held()) old_hold_lost = may_tell(old);
-  }
-  establish(claim, *grant, ends);
-  return true;
+// What was granted at once while this object's hold changed: the store granted what this object took itself to hold, or another thread of it was here too.
+void BaseLock::establish_beside(std::uint64_t process, std::uint64_t fence, nanoseconds lease_ends) {
+  const Hold old = hold();
+  establish(claim(Attempt::once, {}).owner, {.fence = fence}, lease_ends);
+  if (old.state == State::held && old.process == process && may_tell(old)) tell(lost());
 }
 
-// One try, with the object to itself where the backend wants that.
+// One try.
 bool BaseLock::attempt(Attempt attempt, Duration patience) {
   if ((hold_.load(std::memory_order_relaxed) & 3) != static_cast<std::uint64_t>(State::none)) [[unlikely]]
     if (settle_old_hold()) tell(lost());
+  if (threads_ == Threads::one_at_a_time) [[unlikely]]
+    return attempt_in_turn(attempt, patience);
+  bool old_hold_lost = false;
+  const bool granted = ask(claim(attempt, patience), old_hold_lost);
+  if (old_hold_lost) [[unlikely]]
+    tell(lost());
+  return granted;
+}
+
+// With the object to itself.
+bool BaseLock::attempt_in_turn(Attempt attempt, Duration patience) {
   bool old_hold_lost = false, granted = false;
-  if (threads_ == Threads::store_excludes) {
-    granted = ask(claim(attempt, patience), old_hold_lost);
-  } else {
+  {
     const nanoseconds answer_by = claim(attempt, patience).answer_by();
     detail::Turn& turn = this->turn();
     if (!turn.enter_first(answer_by))
@@ -235,113 +171,35 @@ bool BaseLock::attempt(Attempt attempt, Duration patience) {
     } leave{turn};
     granted = ask(claim(attempt, patience, answer_by), old_hold_lost);
   }
-  if (old_hold_lost) [[unlikely]]
-    tell(lost());
+  if (old_hold_lost) tell(lost());
   return granted;
 }
 
-void BaseLock::acquire() { acquire(std::stop_token{}); }
+bool BaseLock::acquire_within(Duration timeout, const std::stop_token& stop) {
+  if (timeout.ns().count() == 0) [[unlikely]]
+    return try_acquire();
+  // Only a store that may be slow is worth reading the clock before the first try.
+  const bool may_be_slow = threads_ == Threads::one_at_a_time;
+  const nanoseconds before = may_be_slow ? clock().monotonic() : nanoseconds{};
+  if (attempt(Attempt::first, longer(timeout, kShortSection))) [[likely]]
+    return true;
+  return wait_for_grant(timeout.after(may_be_slow ? before : clock().monotonic()), stop);
+}
 
 void BaseLock::acquire(std::stop_token stop) {
   if (stop.stop_requested()) throw_cancelled("before it was tried");
   if (!acquire_within(timeout_, stop)) throw_timeout(timeout_.ns());
 }
 
-bool BaseLock::try_acquire() { return attempt(Attempt::once, kShortSection); }
-
 bool BaseLock::try_acquire_within(Duration timeout) {
   if (timeout.is_nan() || timeout.ns().count() <= 0) return try_acquire();
-  return acquire_within(timeout, {});
+  return acquire_at_once() || acquire_within(timeout, {});
 }
-
-// --------------------------------------------------------------------------------------------------------------- waiting
-
-bool BaseLock::acquire_within(Duration timeout, const std::stop_token& stop) {
-  if (timeout.ns().count() == 0) return try_acquire();
-  // Only a store that may be slow is worth reading the clock before the first try.
-  const bool may_be_slow = threads_ == Threads::one_at_a_time;
-  const nanoseconds before = may_be_slow ? clock().monotonic() : nanoseconds{};
-  if (attempt(Attempt::first, longer(timeout, kShortSection))) return true;
-  return wait_for_grant(timeout.after(may_be_slow ? before : clock().monotonic()), stop);
-}
-
-bool BaseLock::wait_for_grant(nanoseconds deadline, const std::stop_token& stop) {
-  nanoseconds now = clock().monotonic();
-  if (now >= deadline) return false;
-  detail::Turn& turn = this->turn();
-  if (!turn.enter(deadline, stop)) {
-    if (stop.stop_requested()) throw_cancelled("while it waited");
-    return attempt(Attempt::first, kShortSection);  // the last try; another thread of this object has the place in the queue
-  }
-  struct Waiting {
-    BaseLock& lock;
-    detail::Turn& turn;
-    bool settled = false;  // the backend knows that the wait is over
-    bool old_hold_lost = false;
-    ~Waiting() {
-      if (!settled) lock.end_wait();
-      turn.leave();
-      if (old_hold_lost) lock.tell(lock.lost());
-    }
-  } waiting{*this, turn};
-
-  for (;;) {
-    const nanoseconds until = std::min(deadline, retry_interval_.after(now));
-    const Claim waiter = claim(Attempt::waiting, kShortSection, deadline);
-    detail::guarded(name_, backend_, [&] {
-      if (threads_ == Threads::store_excludes) return do_wait(waiter, until, stop);
-      const detail::Turn::Sleep sleep{turn, stop};
-      do_wait(waiter, until, sleep.token());
-    });
-    if (stop.stop_requested()) throw_cancelled("while it waited");
-    if (threads_ == Threads::one_at_a_time) turn.make_room();
-    if (settle_old_hold()) {
-      // What is told may use the lock.
-      turn.leave();
-      tell(lost());
-      turn.enter_first(nanoseconds::max());
-    }
-
-    const bool last = clock().monotonic() >= deadline;
-    const bool granted = ask(claim(last ? Attempt::last : Attempt::waiting, kShortSection, deadline), waiting.old_hold_lost);
-    waiting.settled = granted || last;
-    if (waiting.settled) return granted;
-    now = clock().monotonic();
-    if (now >= deadline) return false;  // a slow store had its last try already
-  }
-}
-
-// Tells the backend that a wait is over, in the one way it has to know for cancellation anyway.
-void BaseLock::end_wait() noexcept {
-  try {
-    std::stop_source stopped;
-    stopped.request_stop();
-    do_wait(claim(Attempt::waiting, kShortSection), clock().monotonic(), stopped.get_token());
-  } catch (...) {
-  }
-}
-
-detail::Turn& BaseLock::turn() const {
-  detail::Turn* present = turn_.load(std::memory_order_acquire);
-  while (!present || present->process() != posix::process_token()) {
-    auto* fresh = new detail::Turn{posix::process_token()};
-    // In a forked child the old one may be locked for ever by a thread that does not exist there: left alone.
-    if (turn_.compare_exchange_strong(present, fresh, std::memory_order_acq_rel)) {
-      if (present) posix::leave_to_parent(present);
-      return *fresh;
-    }
-    delete fresh;
-  }
-  return *present;
-}
-
-void BaseLock::do_wait(const Claim&, nanoseconds deadline, std::stop_token stop) { clock().sleep_until(deadline, std::move(stop)); }
 
 // ------------------------------------------------------------------------------------------------------------ letting go
 
 // False: it had been lost, and on_lost knows. Throws what the store throws; then it is still held.
-bool BaseLock::end_hold() {
-  const Hold hold = this->hold();
+bool BaseLock::end_hold(const Hold& hold) {
   if (!hold.held()) {
     if (hold.state != State::lost || !hold.here() || !let_go_of(hold)) throw_not_held("release");
     return false;
@@ -349,9 +207,14 @@ bool BaseLock::end_hold() {
   const bool late = this->late(hold);
   // Before the store is told: the moment it is, another thread of this object may be granted and write these.
   if (!let_go_of(hold)) throw_not_held("release");
+  return tell_store(hold, late);
+}
+
+// The second half of letting go. False and exceptions as end_hold().
+bool BaseLock::tell_store(const Hold& hold, bool late) {
   bool ours = false;
   try {
-    ours = detail::guarded(name_, backend_, [&] { return do_release(claim_of(hold)); });
+    ours = detail::guarded(name_, backend_, [&] { return store_->do_release(claim_of(hold)); });
   } catch (...) {
     std::uint64_t none = pack_hold(hold.owner, State::none);
     hold_.compare_exchange_strong(none, pack_hold(hold.owner, State::held));
@@ -362,15 +225,18 @@ bool BaseLock::end_hold() {
   return false;
 }
 
-void BaseLock::release() {
-  if (!end_hold()) throw lost();
+void BaseLock::release_with_care(const Hold* let_go) {
+  if (!(let_go ? tell_store(*let_go, false) : end_hold(hold()))) throw lost();
 }
 
-void BaseLock::unlock() noexcept {
-  const Hold hold = this->hold();
+void BaseLock::unlock_with_care(const Hold* let_go) noexcept {
+  const Hold hold = let_go ? *let_go : this->hold();
   if (hold.state == State::none) return;
   try {
-    end_hold();
+    if (let_go)
+      tell_store(hold, false);
+    else
+      end_hold(hold);
   } catch (const LockNotHeldException&) {  // a forked child's, or another thread of this object was quicker
   } catch (const LockException& e) {
     if (may_tell(hold)) tell(e);
@@ -439,7 +305,7 @@ void BaseLock::throw_timeout(nanoseconds waited) const {
   std::string text =
       fmt::format("lock '{}' ({}): timed out after {}", detail::printable(name_), backend_, Duration{waited}.text());
   try {
-    const Claim brief{key_, name_, ns_, label_, Owner{}, expire_, Attempt::once, 0, kShortSection};  // the wait has been long enough
+    const Claim brief{words_, Owner{}, expire_, Attempt::once, 0, kShortSection};  // the wait has been long enough
     if (const auto holder = detail::guarded(name_, backend_, [&] { return do_holder(brief); }))
       text += "; held by " + detail::describe(*holder, clock().wall());
     else

@@ -3,22 +3,18 @@
 
 #include <atomic>
 #include <condition_variable>
-#include <ctime>
 #include <mutex>
+
+#include "core/boottime.hpp"
+#include "posix/clock.hpp"
 
 namespace sherlock {
 namespace {
 
-std::chrono::nanoseconds read(clockid_t id) {
-  timespec t;
-  clock_gettime(id, &t);
-  return std::chrono::seconds{t.tv_sec} + std::chrono::nanoseconds{t.tv_nsec};
-}
-
 class RealClock final : public Clock {
  public:
-  std::chrono::nanoseconds monotonic() const override { return read(CLOCK_MONOTONIC); }
-  std::chrono::nanoseconds boottime() const override { return read(CLOCK_BOOTTIME); }
+  std::chrono::nanoseconds monotonic() const override { return posix::read_clock(CLOCK_MONOTONIC); }
+  std::chrono::nanoseconds boottime() const override { return posix::read_clock(CLOCK_BOOTTIME); }
   std::chrono::system_clock::time_point wall() const override { return std::chrono::system_clock::now(); }
 
   void sleep_until(std::chrono::nanoseconds deadline, std::stop_token stop) override {
@@ -34,9 +30,12 @@ class RealClock final : public Clock {
   }
 };
 
-std::atomic<Clock*> replaced{nullptr};
-
 }  // namespace
+
+namespace detail {
+std::atomic<Clock*> replaced_clock{nullptr};
+}
+using detail::replaced_clock;
 
 Clock::~Clock() = default;
 
@@ -51,12 +50,12 @@ namespace {
 }  // namespace
 
 Clock& clock() noexcept {
-  Clock* in_use = replaced.load(std::memory_order_acquire);
+  Clock* in_use = replaced_clock.load(std::memory_order_acquire);
   return in_use ? *in_use : real_clock();
 }
 
 Clock* set_clock(Clock* replacement) noexcept {
-  Clock* before = replaced.exchange(replacement);
+  Clock* before = replaced_clock.exchange(replacement);
   return before ? before : &real_clock();
 }
 

@@ -18,6 +18,7 @@
 #include <sherlock/clock.hpp>
 
 #include "core/failure.hpp"
+#include "local/steps.hpp"
 #include "posix/file.hpp"
 #include "posix/process.hpp"
 
@@ -42,12 +43,12 @@ std::unique_ptr<bip::mapped_region> map_through(int fd, std::uint64_t offset, st
 
 void initialise(std::byte* base, std::uint64_t floor) {
   auto& header = *reinterpret_cast<Header*>(base);
+  header.floor.store(floor);
   header.format = kFormat;
   const posix::BootId boot = posix::boot_id();
   std::copy(boot.begin(), boot.end(), header.boot_id);
   header.time_namespace = posix::namespace_id("time");
   header.epoch = std::chrono::duration_cast<std::chrono::nanoseconds>(clock().wall().time_since_epoch()).count();
-  header.floor.store(floor);
   header.text_used.store(0);
   header.segments.store(1);
   header.magic.store(kMagic);
@@ -64,6 +65,7 @@ void create(const Companion::Place& place) {
     file.reset(posix::sys_openat(place.dir, temporary.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
   }
   if (!file) posix::throw_errno("cannot make " + place.path);
+  SHERLOCK_STEP("create: made");
   struct RemoveTemporary {
     int dir;
     const std::string& name;
@@ -75,13 +77,16 @@ void create(const Companion::Place& place) {
   if (place.mode && posix::syscalls().fchmod(file.get(), *place.mode & 0666) != 0) posix::throw_errno("cannot set the mode of " + place.path);
   // Not ftruncate: on a full file system the first store would be a SIGBUS.
   if (posix::sys_fallocate(file.get(), 0, kFirstSegment) != 0) posix::throw_errno("cannot make room for " + place.path);
+  SHERLOCK_STEP("create: there is room");
   const auto region = map_through(file.get(), 0, kFirstSegment, place.path);
   initialise(static_cast<std::byte*>(region->get_address()), 0);
 
+  SHERLOCK_STEP("create: written");
   const std::string from = temporary.empty() ? fmt::format("/proc/self/fd/{}", file.get()) : temporary;
   const int from_dir = temporary.empty() ? AT_FDCWD : place.dir;
   if (posix::syscalls().linkat(from_dir, from.c_str(), place.dir, place.name, temporary.empty() ? AT_SYMLINK_FOLLOW : 0) != 0 && errno != EEXIST)
     posix::throw_errno("cannot publish " + place.path);
+  SHERLOCK_STEP("create: published");
 }
 
 // Takes the byte that orders opening and remaking; nobody has it for more than the time of that, unless he is stopped.
@@ -122,6 +127,7 @@ std::unique_ptr<Companion> Companion::open_or_create(const Place& place) {
       posix::check_lock_file(file.opened(), place.path, place.mode.has_value());
       std::unique_ptr<Companion> made{new Companion{place, std::move(file)}};
       made->settle();
+      SHERLOCK_STEP("open: present");
       // Removed while we opened it: everybody else will find another one.
       struct stat now;
       if (posix::sys_fstatat(place.dir, place.name, &now, AT_SYMLINK_NOFOLLOW) == 0 && now.st_ino == made->file_.opened().st_ino) return made;
@@ -144,13 +150,17 @@ Companion::~Companion() {
 
 // From an open file to a place among those present, with nobody remaking it meanwhile.
 void Companion::settle() {
+  SHERLOCK_STEP("open: found");
   lock_init_byte(file_.get(), F_RDLCK, path_);
+  SHERLOCK_STEP("open: kept from being remade");
   struct stat now;
   if (posix::sys_fstat(file_.get(), &now) != 0) posix::throw_errno("cannot look at " + path_);
   if (static_cast<std::uint64_t>(now.st_size) < kFirstSegment || (map(0), !valid())) {
     lock_init_byte(file_.get(), F_UNLCK, path_);
     lock_init_byte(file_.get(), F_WRLCK, path_);
+    SHERLOCK_STEP("remake: alone");
     remake();
+    SHERLOCK_STEP("remake: done");
     lock_init_byte(file_.get(), F_RDLCK, path_);
   }
   // A shared flock: systemd's cleaner of temporary files leaves files alone that have one. Best effort.
@@ -188,7 +198,7 @@ void Companion::remake() {
       throw Failure{Errc::damaged, path_ + " is damaged and in use"};
     }
     // Fences must not go back where a reboot can help it.
-    if (magic == kMagic && h.format == kFormat) {
+    if (h.format == kFormat) {
       floor = h.floor.load();
       for (std::uint32_t i = 0; i < kFirstEntries; ++i) floor = std::max(floor, entry(0, i).fence.load());
     }
@@ -202,11 +212,16 @@ void Companion::remake() {
   }
   if (posix::sys_fallocate(file_.get(), 0, kFirstSegment) != 0) posix::throw_errno("cannot make room for " + path_);
   map(0);
+  // The floor first: who comes after us, should we die, finds no fences any more.
+  if (header().format == kFormat) header().floor.store(floor);
+  SHERLOCK_STEP("remake: the floor is kept");
   header().magic.store(0);
+  SHERLOCK_STEP("remake: begun");
   std::memset(reinterpret_cast<void*>(base_[0].load() + 4096), 0, kFirstSegment - 4096);
   if (static_cast<std::uint64_t>(now.st_size) > kFirstSegment &&
       fallocate(file_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, kFirstSegment, now.st_size - static_cast<off_t>(kFirstSegment)) != 0)
     posix::throw_errno("cannot clear " + path_ + "; remove it");
+  SHERLOCK_STEP("remake: cleared");
   initialise(base_[0].load(), floor);
 }
 
@@ -235,7 +250,9 @@ void Companion::grow(std::uint32_t segments) {
   const SegmentShape shape = segment_shape(segments);
   if (posix::sys_fallocate(file_.get(), static_cast<off_t>(shape.begin), static_cast<off_t>(shape.size)) != 0)
     posix::throw_errno("cannot make room for more names in " + path_);
+  SHERLOCK_STEP("grow: there is room");
   header().segments.compare_exchange_strong(segments, segments + 1);
+  SHERLOCK_STEP("grow: published");
 }
 
 Entry& Companion::entry(std::uint32_t segment, std::uint32_t index) const {

@@ -28,7 +28,7 @@ using Word64 = std::atomic<std::uint64_t>;
 static_assert(Word64::is_always_lock_free && sizeof(Word64) == 8);
 
 inline constexpr std::uint64_t kMagic = 0x314b434f4c524853;  // "SHRLOCK1"
-inline constexpr std::uint32_t kVersion = 1;
+inline constexpr std::uint32_t kVersion = 2;
 // Version and whatever else makes two builds disagree about the layout (a robust mutex differs in size between 32 and 64 bits).
 inline constexpr std::uint32_t kFormat = kVersion << 16 | static_cast<std::uint32_t>(sizeof(void*)) << 8 | static_cast<std::uint32_t>(sizeof(pthread_mutex_t));
 
@@ -47,6 +47,7 @@ struct Header {
   Word64 floor;                  // no entry made from now on has a first fence below
   Word segments;
   Word text_used;  // of the first segment, in bytes
+  Word64 made_device, made_inode;  // of a file beside it that we made, and may make anew where it is damaged (sqlite); 0: none. Outlive a remaking
 };
 static_assert(sizeof(Header) <= 4096);
 
@@ -70,7 +71,7 @@ struct Entry {
   Word64 fence;    // of the last grant
   Word64 expiry;   // of the present hold: microseconds of CLOCK_BOOTTIME << 16 | low bits of the word's tag. 0 microseconds: never
   Word64 since;    // wall clock of the last grant in nanoseconds, for people
-  Word64 stragglers;  // late lease holders that may still have the file locked; too high after a death, until somebody has it alone
+  Word64 stragglers;  // late lease holders that may still have the file locked: see parking.hpp
   Word64 probe;      // who looks with a shared flock just now: count << 32 | identity; low half 0: nobody
   Word64 heir_id;    // who has the first seat of the queue
   Word heir;         // futexes: the heir sleeps on this,
@@ -78,11 +79,12 @@ struct Entry {
   Word elders;       // and those who slept through a whole slice on this
   Word elder_count;  // a hint: too high after a death costs a system call
   Word text;         // offset of its TextBlock in units of 16 bytes; 0: none
-  Word marks;        // kAbandoned
+  Word marks;        // kAbandoned, kOwnLabel
 };
 static_assert(sizeof(Entry) == 104, "part of the format");
 
 inline constexpr std::uint32_t kAbandoned = 1;  // the last hold ended by death or expiry, and nobody was told yet
+inline constexpr std::uint32_t kOwnLabel = 2;   // the label that is written here is not the program's name (shm)
 
 // An entry's share of the space, a cache line pair.
 inline constexpr std::size_t kEntryStride = 128;

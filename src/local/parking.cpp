@@ -8,6 +8,7 @@
 #include <sherlock/clock.hpp>
 
 #include "local/presence.hpp"
+#include "local/steps.hpp"
 #include "local/wait_cells.hpp"
 #include "posix/futex.hpp"
 
@@ -33,6 +34,7 @@ bool cas(Word64& word, std::uint64_t& expected, std::uint64_t desired) { return 
 long wake_one_in_queue(Entry& entry) {
   entry.elders.fetch_add(1);
   entry.queue.fetch_add(1);
+  SHERLOCK_STEP("wake: the queue's words are changed");
   if (entry.elder_count.load() != 0 && posix::futex_wake(entry.elders) > 0) return 1;
   return posix::futex_wake(entry.queue);
 }
@@ -40,14 +42,18 @@ long wake_one_in_queue(Entry& entry) {
 // The heir's seat is empty: wakes the one who has slept longest to take it.
 void promote(Entry& entry) {
   if (wake_one_in_queue(entry) > 0) return;
+  SHERLOCK_STEP("promote: nobody slept");
   std::uint64_t word = entry.word.load();
   if (!(word & gate::kQueue) || (word & gate::kHeir)) return;
   // Nobody sleeps, so the mark may go; but somebody may be about to, on the count that it read before the mark went. Hence once more.
-  if (cas(entry.word, word, word & ~gate::kQueue)) wake_one_in_queue(entry);
+  if (!cas(entry.word, word, word & ~gate::kQueue)) return;
+  SHERLOCK_STEP("promote: the mark is gone");
+  wake_one_in_queue(entry);
 }
 
 void wake_heir(Entry& entry) {
   entry.heir.fetch_add(1);
+  SHERLOCK_STEP("wake: the heir's word is changed");
   posix::futex_wake_all(entry.heir);  // one, or one more that does not know yet that it lost the seat
 }
 
@@ -81,23 +87,18 @@ bool pass_on(Entry& entry, std::uint64_t mine) {
     if (gate::core(word) != gate::core(mine)) return false;
     if (word & gate::kHand) {
       if (!cas(entry.word, word, gate::with(word, GateState::reserved) & ~(gate::kHand | gate::kAsleep))) continue;
+      SHERLOCK_STEP("pass on: reserved");
       wake_heir(entry);
       return true;
     }
     if (!cas(entry.word, word, gate::with(word, GateState::free) & ~gate::kAsleep)) continue;
+    SHERLOCK_STEP("pass on: free");
     if (word & gate::kAsleep)
       wake_heir(entry);
     else if ((word & gate::kQueue) && !(word & gate::kHeir))
       promote(entry);
     return true;
   }
-}
-
-bool expired(const Entry& entry, std::uint64_t word, nanoseconds boottime) {
-  const std::uint64_t expiry = entry.expiry.load();
-  // The record counts only if it is this hold's, or of its renewal that is just being written.
-  const auto ahead = static_cast<std::uint16_t>(static_cast<std::uint16_t>(expiry) - static_cast<std::uint16_t>(gate::tag(word)));
-  return ahead <= 1 && (expiry >> 16) != 0 && static_cast<std::uint64_t>(boottime.count()) / kMicros >= expiry >> 16;
 }
 
 // ---------------------------------------------------------------------------------------------------------------- Waiter
@@ -129,7 +130,9 @@ bool Waiter::has_seat(const Entry& entry, std::uint64_t word) const {
 // The flag in the word decides who sits; heir_id says who it is, for those who look whether the heir is alive.
 bool Waiter::sit_down(Entry& entry, std::uint64_t word) {
   if (!cas(entry.word, word, (word | gate::kHeir) & ~(gate::kAsleep | gate::kHand))) return false;
+  SHERLOCK_STEP("seat: taken");
   entry.heir_id.store(id_);
+  SHERLOCK_STEP("seat: signed");
   return heir_ = true;
 }
 
@@ -149,7 +152,9 @@ void Waiter::wait(Companion& companion, const Found& found, nanoseconds until, s
   for (;;) {
     // Before the word: what is changed after our look at the word must find us unwilling to sleep.
     const std::uint32_t queue = entry.queue.load(), elders = entry.elders.load(), heir = entry.heir.load();
+    SHERLOCK_STEP("wait: the futexes are read");
     std::uint64_t word = entry.word.load();
+    SHERLOCK_STEP("wait: the word is read");
     if (!found.current() || stopped.load()) return;
     if (judge(presence, entry, word, clock().boottime()) != Taking::no) return;
     const nanoseconds now = clock().monotonic();
@@ -170,6 +175,7 @@ void Waiter::wait(Companion& companion, const Found& found, nanoseconds until, s
     } else if (slept_) {
       std::uint64_t present = entry.heir_id.load();
       if (dead_heir(presence, present) && cas(entry.heir_id, present, id_)) {
+        SHERLOCK_STEP("seat: inherited from the dead");
         heir_ = true;
         continue;
       }
@@ -182,6 +188,7 @@ void Waiter::wait(Companion& companion, const Found& found, nanoseconds until, s
       if (!cas(entry.word, word, word | gate::kQueue)) continue;
       word |= gate::kQueue;
     }
+    SHERLOCK_STEP("wait: in the queue");
     return sleep_in_queue(entry, word, queue, elders, now, until, stopped);
   }
 }
@@ -196,6 +203,7 @@ void Waiter::sleep_as_heir(Companion& companion, const Found& found, std::uint64
   else
     until = std::min(until, since_ + kHandAfter);
   if (wanted != word && !cas(entry.word, word, wanted)) return;
+  SHERLOCK_STEP("wait: marked as asleep");
 
   if (gate::state(word) == GateState::held)
     if (const std::uint64_t expiry = entry.expiry.load() >> 16) {
@@ -225,7 +233,9 @@ void Waiter::sleep_as_heir(Companion& companion, const Found& found, std::uint64
       dying_nap_ = dying_nap_ >= kLastNap ? kBlindSlice : 2 * dying_nap_;
     }
   }
+  SHERLOCK_STEP("wait: the heir falls asleep");
   const long woken = sleep_on(on, count, until);
+  SHERLOCK_STEP("wait: the heir is awake");
   // The kernel wakes one sleeper of a dead thread's word; there may be more.
   if (woken == 2) posix::futex_wake_all(companion.presence().life(owner));
   slept_ = true;
@@ -241,6 +251,7 @@ void Waiter::sleep_in_queue(Entry& entry, std::uint64_t word, std::uint32_t queu
   posix::FutexWaiter on[2] = {elder ? posix::FutexWaiter{entry.elders, elders_word} : posix::FutexWaiter{entry.queue, queue_word}, {stopped, 0}};
   const long woken = sleep_on(on, 2, until);
   const int error = errno;
+  SHERLOCK_STEP("wait: awake in the queue");
   if (elder) entry.elder_count.fetch_sub(1);
   // Not after a mere look: that would be jumping the queue.
   if (woken == 0 || (woken < 0 && error == ETIMEDOUT && !reserved)) slept_ = true;
@@ -255,6 +266,7 @@ std::uint64_t Waiter::flags_after_taking(const Entry& entry, std::uint64_t word)
 void Waiter::took(Entry& entry, std::uint64_t word_before) {
   std::uint64_t mine = id_;
   cas(entry.heir_id, mine, 0);
+  SHERLOCK_STEP("took: unsigned");
   if (empties_seat_ && (word_before & gate::kQueue)) promote(entry);
   done();
 }
@@ -268,10 +280,12 @@ void Waiter::leave(const Found& found) {
       // What was reserved for us is free for all.
       const std::uint64_t left = (gate::state(word) == GateState::reserved ? gate::with(word, GateState::free) : word) & ~gate::kHeirFlags;
       if (!cas(entry.word, word, left)) continue;
+      SHERLOCK_STEP("leave: the seat is empty");
       std::uint64_t mine = id_;
       cas(entry.heir_id, mine, 0);
       break;
     }
+    SHERLOCK_STEP("leave: unsigned");
     // Perhaps we had been woken to take the seat: the next one is to have it.
     word = entry.word.load();
     if ((word & gate::kQueue) && !(word & gate::kHeir)) promote(entry);

@@ -10,6 +10,7 @@
 #include <stop_token>
 
 #include "local/companion.hpp"
+#include "local/expiry.hpp"
 #include "local/layout.hpp"
 #include "local/table.hpp"
 #include "local/word.hpp"
@@ -36,17 +37,29 @@ enum class Precedence { ignored, respected };
 template <class ReadBoottime>
 Taking judge(const Presence& presence, const Entry& entry, std::uint64_t word, Precedence precedence, ReadBoottime boot);
 
-// Whether the hold that `word` names has a lease that is over.
-bool expired(const Entry& entry, std::uint64_t word, std::chrono::nanoseconds boottime);
+// How many late lease holders may still have the file locked: round 32 | count 32, from the top. The count is too high after a death, until
+// somebody has the file alone; then there are none, and a new round begins, in which nobody takes back what was counted in an older one.
+namespace stragglers {
 
-inline constexpr std::uint64_t kMicros = 1000;
+inline bool any(const Entry& entry) { return static_cast<std::uint32_t>(entry.stragglers.load()) != 0; }
+inline std::uint32_t round(const Entry& entry) { return static_cast<std::uint32_t>(entry.stragglers.load() >> 32); }
 
-// One less, but not less than nothing.
-inline void count_down(Word64& count) {
-  std::uint64_t present = count.load();
-  while (present != 0 && !count.compare_exchange_weak(present, present - 1)) {
+// One more. In which round.
+inline std::uint32_t count(Entry& entry) { return static_cast<std::uint32_t>(entry.stragglers.fetch_add(1) >> 32); }
+
+inline void take_back(Entry& entry, std::uint32_t counted_in) {
+  std::uint64_t present = entry.stragglers.load();
+  while (present >> 32 == counted_in && static_cast<std::uint32_t>(present) != 0 && !entry.stragglers.compare_exchange_weak(present, present - 1)) {
   }
 }
+
+inline void none(Entry& entry) {
+  std::uint64_t present = entry.stragglers.load();
+  while (static_cast<std::uint32_t>(present) != 0 && !entry.stragglers.compare_exchange_weak(present, ((present >> 32) + 1) << 32)) {
+  }
+}
+
+}  // namespace stragglers
 
 // A lock object's place among the waiters. Used by one thread at a time; where it says nothing else, no system call.
 class Waiter {

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "core/failure.hpp"
+#include "local/steps.hpp"
 #include "posix/process.hpp"
 
 namespace sherlock::local {
@@ -45,9 +46,12 @@ Presence::Presence(const posix::LockFd& file, Slot* slots) : file_{file}, slots_
     const std::uint32_t index = (start + i) % kSlots;
     // The claim byte first: whoever is stopped between the two must not make his dead predecessor look alive.
     if (!lock_byte(file.get(), kClaimByte + index)) continue;
+    SHERLOCK_STEP("presence: the place is claimed");
     Slot& slot = slots_[index];
     me_ = {index, (slot.generation.fetch_add(1) + 1) & static_cast<std::uint32_t>(gate::kGenerationMask)};
+    SHERLOCK_STEP("presence: a new generation");
     publish_facts(slot);
+    SHERLOCK_STEP("presence: the facts are written");
 
     // The predecessor is dead to its last descriptor, and the kernel has long been through its robust list.
     pthread_mutexattr_t attributes;
@@ -58,8 +62,10 @@ Presence::Presence(const posix::LockFd& file, Slot* slots) : file_{file}, slots_
     pthread_mutexattr_destroy(&attributes);
     pthread_mutex_trylock(&slot.life);
     posix::futex_wake_all(life(me_));
+    SHERLOCK_STEP("presence: the life word is locked");
 
     if (!lock_byte(file.get(), kPresenceByte + index)) continue;  // cannot be, but for a foreign hand in the file
+    SHERLOCK_STEP("presence: alive");
     return;
   }
   throw detail::Failure{Errc::system, "all 4096 places of the store are taken by living processes"};
@@ -96,9 +102,7 @@ std::uint32_t Presence::ask_to_be_woken(Identity who) const {
   return seen | FUTEX_WAITERS;
 }
 
-void Presence::rearm() {
-  if (watched(life(me_).load(std::memory_order_relaxed))) [[likely]]
-    return;
+void Presence::take_life_word() const {
   pthread_mutex_t& life = slots_[me_.slot].life;
   if (pthread_mutex_trylock(&life) == EOWNERDEAD) pthread_mutex_consistent(&life);
 }

@@ -32,7 +32,10 @@ class Presence {
   std::uint32_t ask_to_be_woken(Identity who) const;
 
   // The thread that had our life word locked may be gone; the calling thread takes its place. A load when there is nothing to do.
-  void rearm();
+  void rearm() const {
+    if (!watched(life(me_).load(std::memory_order_relaxed))) [[unlikely]]
+      take_life_word();
+  }
 
   // Whether the descriptor still is ours: somebody may have closed what was not his (close_range), and our locks with it.
   bool intact() const { return file_.intact(); }
@@ -47,6 +50,7 @@ class Presence {
 
  private:
   void publish_facts(Slot& slot) const;
+  void take_life_word() const;
 
   const posix::LockFd& file_;
   Slot* const slots_;

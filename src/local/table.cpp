@@ -19,8 +19,10 @@
 
 #include <sherlock/clock.hpp>
 
+#include "local/fence.hpp"
 #include "local/parking.hpp"
 #include "local/presence.hpp"
+#include "local/steps.hpp"
 #include "local/word.hpp"
 
 namespace sherlock::local {
@@ -28,6 +30,7 @@ namespace {
 
 enum class Tenure : std::uint64_t { empty = 0, claimed = 1, offered = 2, settled = 3 };
 
+constexpr std::uint64_t kUntouched = 0;  // empty since the segment was made: every later word says who made it
 constexpr std::uint32_t kWindow = 32;  // places of a segment where a key can be
 
 Tenure tenure_state(std::uint64_t word) { return static_cast<Tenure>(word >> 62); }
@@ -73,18 +76,20 @@ std::uint64_t wall_ns() {
 
 }  // namespace
 
+// The later digits first: places are counted by the low bits of the first half, where the earlier ones have the version of the UUID.
 KeyHash KeyHash::of(std::string_view key) {
   KeyHash hash{{0, 0}};
   const std::string_view digits = key.substr(key.size() - 32);
   for (std::size_t i = 0; i < 32; ++i) {
     const char c = digits[i];
-    hash.half[i / 16] = hash.half[i / 16] << 4 | static_cast<std::uint64_t>(c <= '9' ? c - '0' : c - 'a' + 10);
+    hash.half[1 - i / 16] = hash.half[1 - i / 16] << 4 | static_cast<std::uint64_t>(c <= '9' ? c - '0' : c - 'a' + 10);
   }
   if (hash.half[0] == 0) hash.half[0] = 1;
   return hash;
 }
 
-// Calls visit(found, tenure word) for every place where the key can be, in one order for all processes, until it returns true.
+// Calls visit(found) for every place where the key can be, in one order for all processes, until it returns true. Whoever makes an entry takes the first
+// empty place, so behind one that never had an entry there is none for the key.
 template <class Visit>
 void Table::probe(const KeyHash& hash, Visit visit) const {
   const std::uint32_t segments = companion_.segments();
@@ -94,7 +99,7 @@ void Table::probe(const KeyHash& hash, Visit visit) const {
       const std::uint32_t index = (static_cast<std::uint32_t>(hash.half[0]) + i) & (entries - 1);
       Entry& entry = companion_.entry(s, index);
       const Found found{&entry, entry.tenure.load(), Companion::number(s, index)};
-      if (visit(found)) return;
+      if (visit(found) || entry.tenure.load() == kUntouched) return;  // not as it was found: the visitor may have lost it to another
     }
   }
 }
@@ -132,6 +137,7 @@ std::optional<Found> Table::claim_spot(const KeyHash& hash) {
     std::uint64_t expected = f.tenure;
     const std::uint64_t claimed = next_tenure(f.tenure, Tenure::claimed, me);
     if (!f.entry->tenure.compare_exchange_strong(expected, claimed)) return false;
+    SHERLOCK_STEP("table: claimed");
     result = Found{f.entry, claimed, f.number};
     return true;
   });
@@ -141,14 +147,16 @@ std::optional<Found> Table::claim_spot(const KeyHash& hash) {
 void Table::fill(Entry& entry, const KeyHash& hash, std::string_view ns, std::string_view name) {
   entry.hash[0].store(hash.half[0]);
   entry.hash[1].store(hash.half[1]);
-  entry.fence.store(std::max(wall_ns(), companion_.header().floor.load() + 1));
+  SHERLOCK_STEP("fill: the hash");
+  const std::uint64_t fence = std::max(wall_ns(), companion_.header().floor.load() + 1);
+  entry.fence.store(fence);
   entry.expiry.store(0);
   entry.since.store(0);
-  entry.stragglers.store(0);
+  stragglers::none(entry);
   entry.heir_id.store(0);
   entry.marks.store(0);
-  const std::uint64_t word = entry.word.load();
-  entry.word.store(gate::make(GateState::free, {}, gate::tag(word) + 1));
+  entry.word.store(gate::make(GateState::free, {}, gate::tag(fence)));  // see fence.hpp
+  SHERLOCK_STEP("fill: the word");
 
   constexpr std::uint32_t kLabelRoom = 48;  // most labels; a longer one gets a new block
   const auto size = static_cast<std::uint32_t>(ns.size() + name.size()) + kLabelRoom;
@@ -160,6 +168,7 @@ void Table::fill(Entry& entry, const KeyHash& hash, std::string_view ns, std::st
   }
   if (text.capacity >= size) write_names(*text.block, ns, name);
   entry.text.store(offset);
+  SHERLOCK_STEP("fill: the text");
 }
 
 // From claimed to settled, unless somebody else is there first; then nothing.
@@ -168,6 +177,7 @@ Found Table::publish(const Found& mine, const KeyHash& hash) {
   const std::uint64_t offered = next_tenure(mine.tenure, Tenure::offered, me);
   std::uint64_t expected = mine.tenure;
   if (!mine.entry->tenure.compare_exchange_strong(expected, offered)) return {};
+  SHERLOCK_STEP("table: offered");
   const auto withdraw = [&] {
     std::uint64_t still = offered;
     mine.entry->tenure.compare_exchange_strong(still, next_tenure(offered, Tenure::empty, me));
@@ -205,9 +215,11 @@ Found Table::publish(const Found& mine, const KeyHash& hash) {
       sched_yield();
       continue;
     }
+    SHERLOCK_STEP("table: the only one");
     const std::uint64_t settled = next_tenure(offered, Tenure::settled, me);
     std::uint64_t still = offered;
     if (!mine.entry->tenure.compare_exchange_strong(still, settled)) return {};
+    SHERLOCK_STEP("table: settled");
     return {mine.entry, settled, mine.number};
   }
 }
@@ -215,36 +227,43 @@ Found Table::publish(const Found& mine, const KeyHash& hash) {
 // Makes room among the places of a key: forgets one that nobody holds or waits for.
 bool Table::recycle(const KeyHash& hash) {
   bool done = false;
-  probe(hash, [&](const Found& f) {
-    std::uint64_t word = f.entry->word.load();
-    if (tenure_state(f.tenure) != Tenure::settled || gate::state(word) != GateState::free || gate::flags(word) != 0) return false;
-    if (f.entry->stragglers.load() != 0 || f.entry->marks.load() != 0) return false;  // the next holder needs to know
-    std::uint64_t mine = gate::taken_by(companion_.presence().me(), word);
-    if (!f.entry->word.compare_exchange_strong(word, mine)) return false;
-    if (f.current()) {
-      forget(f, mine);
-      done = true;
-    } else {  // given to another key meanwhile, and free there
-      pass_on(*f.entry, mine);
-    }
-    return done;
-  });
+  probe(hash, [&](const Found& f) { return done = tenure_state(f.tenure) == Tenure::settled && forget_unused(f); });
   return done;
+}
+
+bool Table::forget_unused(const Found& found) {
+  Entry& entry = *found.entry;
+  std::uint64_t word = entry.word.load();
+  if (gate::state(word) != GateState::free || gate::flags(word) != 0) return false;
+  if (stragglers::any(entry) || (entry.marks.load() & kAbandoned) != 0) return false;  // the next holder needs to know
+  const std::uint64_t mine = gate::taken_by(companion_.presence().me(), word);
+  SHERLOCK_STEP("recycle: judged");
+  if (!entry.word.compare_exchange_strong(word, mine)) return false;
+  SHERLOCK_STEP("recycle: the gate is taken");
+  if (found.current()) {
+    forget(found, mine);
+    return true;
+  }
+  pass_on(entry, mine);  // given to another key meanwhile, and free there
+  return false;
 }
 
 void Table::forget(const Found& found, std::uint64_t mine) {
   Header& header = companion_.header();
-  const std::uint64_t fence = found.entry->fence.load();
+  const std::uint64_t fence = fence_of(found.entry->fence.load(), gate::tag(mine));
   std::uint64_t floor = header.floor.load();
   while (floor < fence && !header.floor.compare_exchange_weak(floor, fence)) {
   }
+  SHERLOCK_STEP("forget: the floor is raised");
   // The tenure first: who takes the word after it is free looks at the tenure next. From then on the word may be the next key's.
   std::uint64_t tenure = found.tenure;
   found.entry->tenure.compare_exchange_strong(tenure, next_tenure(found.tenure, Tenure::empty, companion_.presence().me()));
+  SHERLOCK_STEP("forget: the tenure is over");
   std::uint64_t word = found.entry->word.load();
   while (gate::core(word) == gate::core(mine) &&
          !found.entry->word.compare_exchange_weak(word, gate::make(GateState::free, {}, gate::tag(word) + 1))) {
   }
+  SHERLOCK_STEP("forget: the word is free");
   // Who began to wait meanwhile waits at the wrong place.
   if (gate::flags(word) != 0)
     for (Word* sleepers : {&found.entry->heir, &found.entry->queue, &found.entry->elders}) {

@@ -48,6 +48,8 @@ class Table {
   // Forgets the key. The caller has the gate word, which is `mine` (acquiring); it is free afterwards, for whoever finds the
   // entry next.
   void forget(const Found& found, std::uint64_t mine);
+  // Forgets it if nobody holds or waits for it and nobody need be told of its last holder's end. Whether it did.
+  bool forget_unused(const Found& found);
 
   void for_each(const std::function<void(const Found&)>& visit) const;
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "local/wait_cells.hpp"
 
+#include "local/steps.hpp"
+
 namespace sherlock::local {
 
 WaitCell* WaitCells::take(std::uint32_t entry_number) {
@@ -12,7 +14,9 @@ WaitCell* WaitCells::take(std::uint32_t entry_number) {
       WaitCell& cell = cells[(me.slot * 61 + i) % kSlots];
       std::uint64_t present = cell.load();
       if (present != 0 && (!ask_the_dead || companion_.presence().alive(owner(present)))) continue;
-      if (cell.compare_exchange_strong(present, pack(me, entry_number))) return &cell;
+      if (!cell.compare_exchange_strong(present, pack(me, entry_number))) continue;
+      SHERLOCK_STEP("wait: counted");
+      return &cell;
     }
   return nullptr;
 }

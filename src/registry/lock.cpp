@@ -5,7 +5,8 @@
 
 namespace sherlock {
 
-// The hold is this object's own; of the inner lock nothing but the hooks is used, so it never holds anything itself.
+// The hold is this object's own; of the inner lock nothing but the hooks is used, so it never holds anything itself. The two that count,
+// do_acquire and do_release, BaseLock asks of it directly.
 Lock::Lock(std::string name, Options options, const Registry& from) : Lock{from.make(std::move(name), std::move(options))} {}
 
 Lock::Lock(std::unique_ptr<BaseLock> inner) : BaseLock{inner.get()}, inner_{std::move(inner)} {}
@@ -20,6 +21,10 @@ std::optional<Holder> Lock::do_holder(const Claim& claim) const { return inner_-
 void Lock::do_wait(const Claim& claim, std::chrono::nanoseconds deadline, std::stop_token stop) {
   inner_->do_wait(claim, deadline, std::move(stop));
 }
+std::uint64_t Lock::do_acquire_at_once(std::uint64_t process, std::chrono::nanoseconds lease_ends) noexcept {
+  return inner_->do_acquire_at_once(process, lease_ends);
+}
+bool Lock::do_release_at_once(std::uint64_t process, std::uint64_t fence) noexcept { return inner_->do_release_at_once(process, fence); }
 std::vector<int> Lock::do_inheritable(const Claim& claim) const { return inner_->do_inheritable(claim); }
 
 }  // namespace sherlock

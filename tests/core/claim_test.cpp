@@ -13,7 +13,7 @@ using support::FakeClock;
 namespace {
 
 Claim claim_with(Duration patience = 1s, std::chrono::nanoseconds deadline = {}) {
-  return {"key", "name", "ns", "label", Owner{1, 2}, Duration{30s}, Attempt::once, 7, patience, deadline};
+  return {{"key", "name", "ns", "label"}, Owner{1, 2}, Duration{30s}, Attempt::once, 7, patience, deadline};
 }
 
 }  // namespace

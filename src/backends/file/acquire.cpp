@@ -14,6 +14,7 @@
 #include "backends/file/file_impl.hpp"
 #include "core/failure.hpp"
 #include "local/presence.hpp"
+#include "local/steps.hpp"
 #include "local/word.hpp"
 #include "posix/futex.hpp"
 #include "posix/process.hpp"
@@ -29,7 +30,6 @@ namespace gate = local::gate;
 namespace {
 
 constexpr nanoseconds kDyingPatience = std::chrono::milliseconds{30};  // a dead process's files are closed one after the other
-constexpr std::uint64_t kLastExpiry = (1ull << 48) - 1;
 
 void sleep_for(nanoseconds time) {
   const timespec t = posix::as_timespec(time);
@@ -74,7 +74,7 @@ std::optional<Grant> FileLock::Impl::acquire(const Claim& claim) {
   if (t.lease()) guard.lock();
   t.at = &binding(claim);
   for (int round = 0;; ++round) {
-    if (store_look_.due(t.waits() ? file::LookTimer::kWhileWaiting : file::LookTimer::kEvery)) {
+    if (store_look_.due(t.waits() ? local::LookTimer::kWhileWaiting : local::LookTimer::kEvery)) {
       t.look = true;
       if (!t.at->store->current()) t.at = &rebind(claim);
     }
@@ -99,11 +99,13 @@ FileLock::Impl::Outcome FileLock::Impl::try_gate(Try& t) {
   const auto precedence = t.claim.attempt == Attempt::once ? local::Precedence::ignored : local::Precedence::respected;
   for (int patience = 64;;) {
     std::uint64_t word = entry.word.load();
+    SHERLOCK_STEP("gate: read");
     if (t.waits() && foreign_word_) {
       // We had the gate and left it open to doubt while we waited for a foreigner. If it still is ours, we try again.
       if (gate::core(word) == foreign_word_) {
         const std::uint64_t mine = gate::with(foreign_word_, GateState::acquiring);
         if (!entry.word.compare_exchange_strong(word, mine | gate::flags(word))) continue;
+        SHERLOCK_STEP("gate: ours again after a wait for a foreigner");
         foreign_word_ = 0;
         return enter(t, mine, Taking::free);
       }
@@ -126,21 +128,29 @@ FileLock::Impl::Outcome FileLock::Impl::try_gate(Try& t) {
     if (from == Taking::foreign && !foreigner_gone(*t.at)) return Outcome::refused;
 
     if (!t.at->found.current()) return Outcome::moved;
+    SHERLOCK_STEP("gate: judged");
     const std::uint64_t mine = gate::taken_by(presence.me(), word);
     const std::uint64_t flags = t.waits() ? waiter_.flags_after_taking(entry, word) : gate::flags(word);
     // Before the gate is taken, for whoever takes it from us if we die right after: the late holder may have the file locked for long.
-    if (from == Taking::expired) entry.stragglers.fetch_add(1);
+    const std::uint32_t counted_in = from == Taking::expired ? local::stragglers::count(entry) : 0;
+    SHERLOCK_STEP("gate: the straggler is counted");
     const std::uint64_t before = word;
-    if (!entry.word.compare_exchange_strong(word, mine | flags)) continue;
+    if (!entry.word.compare_exchange_strong(word, mine | flags)) {
+      if (from == Taking::expired) local::stragglers::take_back(entry, counted_in);
+      continue;
+    }
+    SHERLOCK_STEP("gate: taken");
     if (!t.at->found.current()) {
       local::pass_on(entry, mine);
       return Outcome::moved;
     }
     if (from == Taking::dead || from == Taking::expired) entry.marks.fetch_or(local::kAbandoned);
+    SHERLOCK_STEP("gate: marked as abandoned where it was");
     if (t.waits()) {
       waiter_.took(entry, before);
       waits_at_ = nullptr;
     }
+    SHERLOCK_STEP("gate: the waiter's place is given up");
     return enter(t, mine, from);
   }
 }
@@ -160,6 +170,7 @@ FileLock::Impl::Outcome FileLock::Impl::enter(Try& t, std::uint64_t mine, Taking
       const Locked locked = lock_file(t, mine, from);
       if (locked == Locked::refused) return Outcome::refused;
       if (locked == Locked::gone) return move_on(t, mine);
+      SHERLOCK_STEP("grant: the file is locked");
       const bool shared = locked == Locked::shared;
       // Beside a straggler flock does not keep out those who use another companion: this one must be the one that all use.
       if (shared && !t.at->store->current()) {
@@ -171,6 +182,7 @@ FileLock::Impl::Outcome FileLock::Impl::enter(Try& t, std::uint64_t mine, Taking
         if (!t.at->store->current()) return move_on(t, mine);
         continue;
       }
+      SHERLOCK_STEP("grant: the file is the right one");
       // The file's time says which companion's fences its holders have. A newer one's are larger than all of ours would be.
       if (const std::int64_t epoch = t.at->store->companion().epoch(); file_.stamp() != epoch) {
         if (!t.at->store->current()) {
@@ -179,7 +191,9 @@ FileLock::Impl::Outcome FileLock::Impl::enter(Try& t, std::uint64_t mine, Taking
         }
         file_.set_stamp(epoch);
       }
+      SHERLOCK_STEP("grant: the file is stamped");
       record(t, mine);
+      SHERLOCK_STEP("grant: recorded");
       // From exclusive to shared in one step of the kernel's (since Linux 4.0): our successor, if we are late, can share it.
       if (!t.lease() || shared || file_.lock_shared()) break;
     }
@@ -193,12 +207,14 @@ FileLock::Impl::Outcome FileLock::Impl::enter(Try& t, std::uint64_t mine, Taking
     throw;
   }
 
+  SHERLOCK_STEP("grant: shared where it is a lease");
   const std::uint64_t held = gate::with(mine, GateState::held);
   held_word_.store(held, std::memory_order_relaxed);
   held_at_.store(t.at, std::memory_order_relaxed);
   t.grant.abandoned = entry.marks.load(std::memory_order_relaxed) & local::kAbandoned;
   if (t.grant.abandoned) entry.marks.store(0);
   held_fence_.store(t.grant.fence, std::memory_order_relaxed);
+  SHERLOCK_STEP("grant: about to be held");
   std::uint64_t word = entry.word.load();
   do {
     if (gate::core(word) != gate::core(mine)) {  // nobody takes it from the living: the companion was tampered with
@@ -207,6 +223,7 @@ FileLock::Impl::Outcome FileLock::Impl::enter(Try& t, std::uint64_t mine, Taking
       throw detail::Failure{Errc::damaged, t.at->store->companion().path() + " was changed by somebody who does not keep its rules"};
     }
   } while (!entry.word.compare_exchange_weak(word, held | gate::flags(word)));
+  SHERLOCK_STEP("grant: held");
   t.at->store->companion().presence().rearm();
   if (t.waits()) foreign_.reset();
   return Outcome::granted;
@@ -224,13 +241,16 @@ FileLock::Impl::Locked FileLock::Impl::lock_file(Try& t, std::uint64_t mine, Tak
   nanoseconds give_up{}, nap = std::chrono::microseconds{20};
   for (;;) {
     if (!file_.open(*t.at->store)) return Locked::gone;
+    SHERLOCK_STEP("grant: the file is open");
     if (file_.lock_exclusive(entry, t.at->presence())) {
-      if (entry.stragglers.load(std::memory_order_relaxed) != 0) entry.stragglers.store(0);
+      SHERLOCK_STEP("grant: alone in the file");
+      local::stragglers::none(entry);
       return Locked::exclusively;
     }
+    SHERLOCK_STEP("grant: somebody is in the file");
     // A lease holder that is late still has its shared flock. The gate was taken from it, so the file may be shared with it; everybody who
     // wants it exclusively stays out.
-    if (entry.stragglers.load() != 0 && file_.lock_shared()) return Locked::shared;
+    if (local::stragglers::any(entry) && file_.lock_shared()) return Locked::shared;
     // What somebody has locked may be a file that was removed: then newcomers lock another one, and so must we.
     if (!file_is_right(t)) {
       file_.close();
@@ -253,6 +273,7 @@ FileLock::Impl::Locked FileLock::Impl::lock_file(Try& t, std::uint64_t mine, Tak
   std::uint64_t word = entry.word.load();
   while (gate::core(word) == gate::core(mine) && !entry.word.compare_exchange_weak(word, foreign | gate::flags(word))) {
   }
+  SHERLOCK_STEP("grant: waits for a foreigner");
   foreign_word_ = foreign;
   waits_at_ = t.at;
   return Locked::refused;
@@ -265,24 +286,17 @@ bool FileLock::Impl::file_is_right(Try& t) {
   return !t.look || file_.at_path(*t.at->store);
 }
 
-std::uint64_t FileLock::Impl::expiry_record(const Claim& claim, std::uint32_t tag) {
-  std::uint64_t micros = 0;
-  if (!claim.expire.is_infinite()) {
-    // Rounded up: the store must not end a lease before its holder does.
-    micros = std::min(static_cast<std::uint64_t>(claim.expire.after(claim.now()).count()) / local::kMicros + 1, kLastExpiry);
-  }
-  return micros << 16 | static_cast<std::uint16_t>(tag);
-}
-
 void FileLock::Impl::record(Try& t, std::uint64_t mine) {
   Entry& entry = t.at->entry();
   if (t.lease() && t.look) t.claim.refresh_now();  // there was a wait
-  const std::uint64_t expiry = expiry_record(t.claim, gate::tag(mine));
+  const std::uint64_t expiry = local::expiry_record(t.claim, gate::tag(mine));
   held_expiry_.store(expiry, std::memory_order_relaxed);
   entry.expiry.store(expiry);
+  SHERLOCK_STEP("record: the expiry");
   t.grant.fence = entry.fence.load() + 1;
   entry.fence.store(t.grant.fence);
-  entry.since.store(static_cast<std::uint64_t>(file::coarse_clock(CLOCK_REALTIME_COARSE)));
+  SHERLOCK_STEP("record: the fence");
+  entry.since.store(static_cast<std::uint64_t>(posix::coarse_wall()));
   if (t.claim.label == program_invocation_short_name)
     t.at->store->table().write_default_label(entry);
   else
@@ -304,6 +318,7 @@ void FileLock::Impl::wait(const Claim& claim, nanoseconds until, std::stop_token
 void FileLock::Impl::give_up_place() {
   if (!waits_at_) return;
   if (foreign_word_) local::pass_on(waits_at_->entry(), foreign_word_);
+  SHERLOCK_STEP("give up: the gate is nobody's");
   foreign_word_ = 0;
   foreign_.reset();
   waiter_.leave(waits_at_->found);

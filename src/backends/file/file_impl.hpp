@@ -18,13 +18,13 @@
 #include "backends/file/file_store.hpp"
 #include "backends/file/foreign.hpp"
 #include "backends/file/lock_file.hpp"
-#include "backends/file/look_timer.hpp"
+#include "local/look_timer.hpp"
 #include "local/parking.hpp"
 #include "local/table.hpp"
 
 namespace sherlock {
 
-class FileLock::Impl {
+class __attribute__((visibility("hidden"))) FileLock::Impl {
  public:
   Impl(const std::string& key, FileClient client);
 
@@ -73,7 +73,6 @@ class FileLock::Impl {
   Outcome move_on(Try& t, std::uint64_t mine);
   bool file_is_right(Try& t);
   void record(Try& t, std::uint64_t mine);
-  static std::uint64_t expiry_record(const Claim& claim, std::uint32_t tag);
   bool foreigner_gone(const Binding& b) const;
   bool still_there(const Binding& b);
   void give_up_place();
@@ -92,7 +91,7 @@ class FileLock::Impl {
 
   // Of whoever has the gate for this object.
   file::LockFile file_;
-  file::LookTimer store_look_, file_look_;
+  local::LookTimer store_look_, file_look_;
   std::atomic<std::uint64_t> held_fence_{0};  // 0: nothing held. Whoever sets it to 0 is the one who releases
   std::atomic<std::uint64_t> held_word_{0};  // atomic, as are these: renew() of one thread may look while another is granted
   std::atomic<std::uint64_t> held_expiry_{0};  // as in the entry

@@ -5,43 +5,18 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cerrno>
-#include <map>
-#include <mutex>
 #include <tuple>
 #include <utility>
-#include <vector>
 
-#include "posix/process.hpp"
+#include "local/open_stores.hpp"
 
 namespace sherlock::file {
 namespace {
 
 constexpr const char* kCompanion = ".sherlock";
 
-struct Stores {
-  std::mutex mutex;
-  std::uint64_t process = 0;
-  std::map<std::tuple<std::string, unsigned, bool>, std::shared_ptr<FileStore>> open;
-  std::vector<std::shared_ptr<FileStore>> replaced;  // holds may still point there: mapped for as long as the process lives
-};
-
-// In a forked child the parent's may be locked for ever; its stores are the parent's anyway.
-Stores& stores() {
-  static std::atomic<Stores*> present{nullptr};
-  Stores* found = present.load(std::memory_order_acquire);
-  while (!found || found->process != posix::process_token()) {
-    auto* fresh = new Stores;
-    fresh->process = posix::process_token();
-    if (present.compare_exchange_strong(found, fresh)) {
-      if (found) posix::leave_to_parent(found);
-      return *fresh;
-    }
-    delete fresh;
-  }
-  return *found;
-}
+using Stores = local::OpenStores<std::tuple<std::string, unsigned, bool>, FileStore>;
 
 bool same_file(const struct stat& a, const struct stat& b) { return a.st_ino == b.st_ino && a.st_dev == b.st_dev; }
 
@@ -57,21 +32,16 @@ std::string FileStore::directory_of(const FileClient& client) {
 
 std::shared_ptr<FileStore> FileStore::open(const FileClient& client, posix::Missing missing) {
   const std::string path = directory_of(client);
-  Stores& all = stores();
-  const std::lock_guard guard{all.mutex};
-  auto& known = all.open[{path, client.mode.value_or(0), client.allow_remote}];
-  if (known && known->current()) return known;
-
-  posix::UniqueFd directory = posix::open_store_directory(path, client.mode, missing);
-  if (!directory) return nullptr;
-  if (!client.allow_remote) posix::check_local(directory.get(), path);
-  if (missing == posix::Missing::refuse) {
-    struct stat companion;
-    if (posix::sys_fstatat(directory.get(), kCompanion, &companion, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT) return nullptr;
-  }
-  std::shared_ptr<FileStore> fresh{new FileStore{client, path, std::move(directory)}};
-  if (known) all.replaced.push_back(std::move(known));
-  return known = std::move(fresh);
+  return Stores::find_or_open({path, client.mode.value_or(0), client.allow_remote}, [&]() -> std::shared_ptr<FileStore> {
+    posix::UniqueFd directory = posix::open_store_directory(path, client.mode, missing);
+    if (!directory) return nullptr;
+    if (!client.allow_remote) posix::check_local(directory.get(), path);
+    if (missing == posix::Missing::refuse) {
+      struct stat companion;
+      if (posix::sys_fstatat(directory.get(), kCompanion, &companion, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT) return nullptr;
+    }
+    return std::shared_ptr<FileStore>{new FileStore{client, path, std::move(directory)}};
+  });
 }
 
 FileStore::FileStore(const FileClient& client, std::string path, posix::UniqueFd directory)

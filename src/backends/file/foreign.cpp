@@ -6,6 +6,7 @@
 #include <sys/inotify.h>
 
 #include <algorithm>
+#include <string>
 
 #include <sherlock/clock.hpp>
 
@@ -33,23 +34,31 @@ void ForeignWatch::wait(int fd, nanoseconds until) {
     }
     return;
   }
-  if (!events_ && !unwatched_) {
-    events_.reset(posix::syscalls().inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
-    if (!events_ || posix::syscalls().inotify_add_watch(events_.get(), fmt::format("/proc/self/fd/{}", fd).c_str(), IN_CLOSE) < 0) {
-      events_.reset();
-      unwatched_ = true;
-    }
+  if (!watching_ && !unwatched_) {
+    if (events_)
+      drain();  // of an earlier wait
+    else
+      events_.reset(posix::syscalls().inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
+    // One event a watch: none is left behind on a file that nobody waits for, where every close would add to the queue.
+    const std::string file = fmt::format("/proc/self/fd/{}", fd);
+    watching_ = events_ && posix::syscalls().inotify_add_watch(events_.get(), file.c_str(), IN_CLOSE | IN_ONESHOT) >= 0;
+    unwatched_ = !watching_;
     return;  // it may have been closed just before the watch began
   }
   const nanoseconds now = clock().monotonic();
   if (now >= until) return;
   const timespec slice = posix::as_timespec(std::min(until - now, kSlice));
   pollfd watched{events_.get(), POLLIN, 0};
-  if (posix::syscalls().ppoll(&watched, events_ ? 1 : 0, &slice) > 0) {
-    char events[4096];
-    while (posix::syscalls().read(events_.get(), events, sizeof events) > 0) {
-    }
+  if (posix::syscalls().ppoll(&watched, watching_ ? 1 : 0, &slice) > 0) {
+    drain();
+    watching_ = false;
     retries_ = kRetries;
+  }
+}
+
+void ForeignWatch::drain() {
+  char events[4096];
+  while (posix::syscalls().read(events_.get(), events, sizeof events) > 0) {
   }
 }
 

@@ -14,10 +14,17 @@ class ForeignWatch {
  public:
   // Sleeps until the file open as `fd` may have been unlocked, at most until `until` (CLOCK_MONOTONIC), never longer than 5 ms.
   void wait(int fd, std::chrono::nanoseconds until);
-  void reset() { *this = ForeignWatch{}; }
+  // The wait is over. Keeps the descriptor for the next one: closing it would take the kernel milliseconds, with the lock in hand.
+  void reset() {
+    watching_ = unwatched_ = false;
+    retries_ = 0;
+  }
 
  private:
+  void drain();
+
   posix::UniqueFd events_;
+  bool watching_ = false;   // the next close will be told, once
   bool unwatched_ = false;  // the kernel gives no watch: slices alone
   int retries_ = 0;         // looks left after an event: it comes a moment before the kernel drops the lock
 };

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "backends/file/inspect.hpp"
 
-#include <chrono>
-#include <cstring>
-
 #include <sherlock/clock.hpp>
 
 #include "backends/file/lock_file.hpp"
+#include "local/facts.hpp"
 #include "local/parking.hpp"
 #include "local/presence.hpp"
 #include "local/wait_cells.hpp"
@@ -48,35 +46,6 @@ Seen look(FileStore& store, const std::string& file_name, const local::Found& fo
   return {Who::ours, word};
 }
 
-template <std::size_t N>
-std::string bounded(const char (&text)[N]) {
-  return {text, strnlen(text, N)};
-}
-
-Holder facts(FileStore& store, const local::Found& found, std::uint64_t word) {
-  using std::chrono::nanoseconds;
-  using std::chrono::system_clock;
-  const auto wall = [](nanoseconds since_epoch) { return system_clock::time_point{std::chrono::duration_cast<system_clock::duration>(since_epoch)}; };
-
-  Holder holder;
-  if (gate::state(word) == GateState::reserved) return holder;  // nobody yet
-  const local::Slot& slot = store.companion().slot(gate::slot(word));
-  holder.pid = slot.pid;
-  holder.uid = slot.uid;
-  holder.program = bounded(slot.program);
-  holder.host = bounded(slot.host);
-  if (gate::state(word) != GateState::held) return holder;  // it is just taking the lock: the rest is its predecessor's
-  const auto text = store.table().text(*found.entry);
-  holder.label = text && text->label ? *text->label : holder.program;
-  holder.since = wall(nanoseconds{static_cast<std::int64_t>(found.entry->since.load())});
-  holder.fence = found.entry->fence.load();
-  if (const std::uint64_t micros = found.entry->expiry.load() >> 16) {
-    const nanoseconds left = nanoseconds{static_cast<std::int64_t>(micros * local::kMicros)} - clock().boottime();
-    holder.expiry = clock().wall() + std::chrono::duration_cast<system_clock::duration>(left);
-  }
-  return holder;
-}
-
 }  // namespace
 
 bool held(FileStore& store, const std::string& file_name, const local::Found& found) {
@@ -87,7 +56,7 @@ std::optional<Holder> holder_of(FileStore& store, const std::string& file_name, 
   for (int round = 0;; ++round) {
     const Seen seen = look(store, file_name, found);
     if (seen.who == Who::nobody) return std::nullopt;
-    Holder holder = seen.who == Who::ours ? facts(store, found, seen.word) : Holder{};
+    Holder holder = seen.who == Who::ours ? local::facts_of(store.companion(), store.table(), found, seen.word) : Holder{};
     if (found) {
       holder.waiting = local::WaitCells{store.companion()}.count(found.number) + (gate::state(seen.word) == GateState::foreign ? 1 : 0);
       // Facts of two holders must not be mixed; if they change all the time, any of them will do.

@@ -12,6 +12,8 @@
 #include <sherlock/clock.hpp>
 
 #include "core/failure.hpp"
+#include "local/parking.hpp"
+#include "local/steps.hpp"
 #include "posix/file.hpp"
 
 namespace sherlock::file {
@@ -95,7 +97,9 @@ bool LockFile::lock_exclusive(local::Entry& entry, const local::Presence& presen
   std::chrono::nanoseconds give_up{};
   for (int round = 0;; ++round) {
     std::uint64_t before = entry.probe.load();
+    SHERLOCK_STEP("try: looks are read");
     if (try_flock(file_.get(), LOCK_EX, path_)) return true;
+    SHERLOCK_STEP("try: refused");
     std::uint64_t after = entry.probe.load();
     if (before == after && !probed(before)) return false;  // nobody looked while we tried
     // Refused, but perhaps by somebody's look. Looks are over in no time; a dead one's is wiped away, a stopped one's is waited for a little.
@@ -144,6 +148,7 @@ bool LockFile::anybody_has(const FileStore& store, const std::string& name, loca
     if (errno == ENOENT) return false;
     posix::throw_errno("cannot open " + path_of(store, name));
   }
+  SHERLOCK_STEP("look: the file is open");
   std::uint64_t mine = 0;
   if (entry) {
     const std::chrono::nanoseconds give_up = clock().monotonic() + kPatienceWithLooks;
@@ -164,11 +169,15 @@ bool LockFile::anybody_has(const FileStore& store, const std::string& name, loca
     std::uint64_t mine;
     ~Over() {
       if (entry) entry->probe.compare_exchange_strong(mine, probe_over(mine));
+      SHERLOCK_STEP("look: over");
     }
   } over{entry, mine};
+  SHERLOCK_STEP("look: announced");
   // Exclusively, as a try would, for a foreigner may have it shared. Beside a straggler a try would be content with a shared lock.
-  if (!try_flock(file.get(), entry && entry->stragglers.load() != 0 ? LOCK_SH : LOCK_EX, path_of(store, name))) return true;
+  if (!try_flock(file.get(), entry && local::stragglers::any(*entry) ? LOCK_SH : LOCK_EX, path_of(store, name))) return true;
+  SHERLOCK_STEP("look: the file is locked");
   posix::sys_flock(file.get(), LOCK_UN);
+  SHERLOCK_STEP("look: the file is unlocked");
   return false;
 }
 

@@ -14,6 +14,7 @@
 #include "core/key.hpp"
 #include "local/parking.hpp"
 #include "local/presence.hpp"
+#include "local/steps.hpp"
 #include "posix/descriptors.hpp"
 
 namespace sherlock {
@@ -73,6 +74,7 @@ bool remove_file(const file::FileStore& store, const std::string& name) {
   const posix::LockFd file = posix::LockFd::open(store.directory(), name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
   if (!file) return errno == ENOENT;
   if (!S_ISREG(file.opened().st_mode) || posix::sys_flock(file.get(), LOCK_EX | LOCK_NB) != 0) return false;
+  SHERLOCK_STEP("clean: the file is locked");
   struct stat now;
   if (posix::sys_fstatat(store.directory(), name.c_str(), &now, AT_SYMLINK_NOFOLLOW) != 0 || now.st_ino != file.opened().st_ino) return false;
   return posix::syscalls().unlinkat(store.directory(), name.c_str(), 0) == 0;
@@ -85,11 +87,14 @@ bool remove_lock(file::FileStore& store, const std::string& name) {
   std::uint64_t word = found.entry->word.load();
   if (local::gate::state(word) != local::GateState::free || local::gate::flags(word) != 0 || found.entry->marks.load() != 0) return false;
   const std::uint64_t mine = local::gate::taken_by(store.companion().presence().me(), word);
+  SHERLOCK_STEP("clean: judged");
   if (!found.entry->word.compare_exchange_strong(word, mine)) return false;
+  SHERLOCK_STEP("clean: the gate is taken");
   if (!found.current() || !remove_file(store, name)) {
     local::pass_on(*found.entry, mine);
     return false;
   }
+  SHERLOCK_STEP("clean: the file is gone");
   store.table().forget(found, mine);
   return true;
 }

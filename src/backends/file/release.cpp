@@ -5,6 +5,7 @@
 
 #include "backends/file/file_impl.hpp"
 #include "local/parking.hpp"
+#include "local/steps.hpp"
 #include "local/word.hpp"
 
 namespace sherlock {
@@ -21,11 +22,13 @@ bool FileLock::Impl::still_there(const Binding& b) {
 }
 
 bool FileLock::Impl::release(const Claim& claim) {
+  SHERLOCK_STEP("release: called");
   const bool lease = !claim.expire.is_infinite();
   std::unique_lock guard{lease_mutex_, std::defer_lock};
   if (lease) guard.lock();
   std::uint64_t fence = claim.fence;
   if (!held_fence_.compare_exchange_strong(fence, 0)) return false;  // this hold was let go already
+  SHERLOCK_STEP("release: begun");
   const Binding& b = *held_at_.load(std::memory_order_relaxed);
   local::Entry& entry = b.entry();
 
@@ -33,6 +36,7 @@ bool FileLock::Impl::release(const Claim& claim) {
   const std::uint64_t held = held_word_.load(std::memory_order_relaxed);
   std::uint64_t mine = held;
   bool ours = true;
+  std::uint32_t counted_in = 0;
   if (lease) {
     std::uint64_t word = entry.word.load();
     const std::uint64_t ending = gate::with(mine, GateState::acquiring);
@@ -40,12 +44,14 @@ bool FileLock::Impl::release(const Claim& claim) {
     }
     if (ours)
       mine = ending;
-    else  // whoever took it counts on our flock beside theirs; before it goes, so that the count is never too low for others
-      local::count_down(entry.stragglers);
+    else  // whoever took it counted us as a straggler; as long as we have the file, nobody has it alone, so this is the round
+      counted_in = local::stragglers::round(entry);
+    SHERLOCK_STEP("release: the gate is closed");
   }
   bool there = false, unlocked = false;
   try {
     there = still_there(b);
+    SHERLOCK_STEP("release: looked");
     // The file before the gate: who is let through the gate must find the file unlocked. A descriptor that somebody closed may be a
     // stranger's by now.
     unlocked = (there || file_.intact()) && file_.unlock();
@@ -58,7 +64,10 @@ bool FileLock::Impl::release(const Claim& claim) {
     held_fence_.store(claim.fence);
     throw;
   }
+  SHERLOCK_STEP("release: the file is unlocked");
   if (!unlocked || !there) file_.close();
+  if (!ours) local::stragglers::take_back(entry, counted_in);  // not before: a successor may share the file only as long as we are counted
+  SHERLOCK_STEP("release: the straggler is counted out");
   if (ours) ours = local::pass_on(entry, mine);
   return ours && unlocked && there;
 }
@@ -72,6 +81,7 @@ bool FileLock::Impl::renew(const Claim& claim) {
   const std::uint64_t held = held_word_.load(std::memory_order_relaxed);
   local::Entry& entry = b.entry();
   if (!still_there(b)) return false;
+  SHERLOCK_STEP("renew: looked");
   std::uint64_t word = entry.word.load();
   if (!lease) return gate::core(word) == held;
 
@@ -79,12 +89,14 @@ bool FileLock::Impl::renew(const Claim& claim) {
   // both words meanwhile.
   const std::uint32_t tag = (gate::tag(held) + 1) & static_cast<std::uint32_t>(gate::kTagMask);
   const std::uint64_t renewed = gate::make(GateState::held, b.presence().me(), tag);
-  const std::uint64_t expiry = expiry_record(claim, tag);
+  const std::uint64_t expiry = local::expiry_record(claim, tag);
   std::uint64_t before = held_expiry_.load(std::memory_order_relaxed);
   if (!entry.expiry.compare_exchange_strong(before, expiry)) return false;
+  SHERLOCK_STEP("renew: recorded");
   do {
     if (gate::core(word) != held) return false;
   } while (!entry.word.compare_exchange_weak(word, renewed | gate::flags(word)));
+  SHERLOCK_STEP("renew: done");
   held_word_.store(renewed, std::memory_order_relaxed);
   held_expiry_.store(expiry, std::memory_order_relaxed);
   return true;

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+// The verbs as they are nearly always called: a free lock is taken, one's own is let go. Where the store needs no claim for that, each is one virtual call
+// and two stores; everything else goes the long way, which would have given the same answer.
+//
+// What is short here is the number of stores: an atomic compare-and-swap waits until all stores before it are done.
+#include "core/boottime.hpp"
+#include "core/hold.hpp"
+
+namespace sherlock {
+
+[[gnu::always_inline]] inline bool BaseLock::acquire_quickly() {
+  const std::uint64_t before = hold_.load(std::memory_order_relaxed);
+  if ((before & 3) != static_cast<std::uint64_t>(State::none) || threads_ != Threads::store_excludes) return false;
+  const std::uint64_t process = posix::process_token();
+  std::chrono::nanoseconds ends{};
+  if (!expire_.is_infinite()) ends = expire_.after(detail::boottime());  // from before the store was asked
+  const std::uint64_t fence = store_->do_acquire_at_once(process, ends);
+  if (fence == 0) return false;
+
+  const std::uint64_t next = (before >> 2) + 1;
+  if (hold_.load(std::memory_order_relaxed) != before || next % detail::kHoldsOfAnObject == 0) [[unlikely]] {
+    establish_beside(process, fence, ends);
+    return true;
+  }
+  if (process_.load(std::memory_order_relaxed) != process) process_.store(process, std::memory_order_relaxed);
+  if (abandoned_.load(std::memory_order_relaxed)) abandoned_.store(false, std::memory_order_relaxed);
+  if (ends.count() != 0) lease_ends_.store(ends.count(), std::memory_order_relaxed);
+  fence_.store(fence, std::memory_order_relaxed);
+  hold_.store(detail::pack_hold(next, State::held), std::memory_order_release);
+  return true;
+}
+
+// Released: all is done. Let go: of this object's hold, which the store has not been told of. Neither: nothing was touched.
+[[gnu::always_inline]] inline BaseLock::Quick BaseLock::let_go_quickly(Hold& hold) noexcept {
+  const std::uint64_t before = hold_.load(std::memory_order_acquire);
+  const std::uint64_t process = posix::process_token();
+  if ((before & 3) != static_cast<std::uint64_t>(State::held) || threads_ != Threads::store_excludes ||
+      process_.load(std::memory_order_relaxed) != process)
+    return Quick::neither;
+  if (!expire_.is_infinite() && detail::boottime().count() >= lease_ends_.load(std::memory_order_relaxed)) return Quick::neither;
+  const std::uint64_t fence = fence_.load(std::memory_order_relaxed), none = before - static_cast<std::uint64_t>(State::held);
+  // As let_go_of(): before the store is told.
+  std::uint64_t present = before;
+  if (__libc_single_threaded)
+    hold_.store(none, std::memory_order_release);
+  else if (!hold_.compare_exchange_strong(present, none))
+    return Quick::neither;
+  if (store_->do_release_at_once(process, fence)) [[likely]]
+    return Quick::released;
+  hold = {State::held, before >> 2, process, fence, {}};
+  return Quick::let_go;
+}
+
+bool BaseLock::acquire_at_once() { return acquire_quickly(); }
+
+void BaseLock::acquire() {
+  if (!acquire_quickly() && !acquire_within(timeout_, std::stop_token{})) throw_timeout(timeout_.ns());
+}
+
+bool BaseLock::try_acquire() { return acquire_quickly() || attempt(Attempt::once, detail::kShortSection); }
+
+void BaseLock::release() {
+  Hold hold;
+  const Quick quick = let_go_quickly(hold);
+  if (quick != Quick::released) [[unlikely]]
+    release_with_care(quick == Quick::let_go ? &hold : nullptr);
+}
+
+void BaseLock::unlock() noexcept {
+  Hold hold;
+  const Quick quick = let_go_quickly(hold);
+  if (quick != Quick::released) [[unlikely]]
+    unlock_with_care(quick == Quick::let_go ? &hold : nullptr);
+}
+
+std::uint64_t BaseLock::do_acquire_at_once(std::uint64_t, std::chrono::nanoseconds) noexcept { return 0; }
+bool BaseLock::do_release_at_once(std::uint64_t, std::uint64_t) noexcept { return false; }
+
+}  // namespace sherlock
