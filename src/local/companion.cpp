@@ -261,6 +261,18 @@ Entry& Companion::entry(std::uint32_t segment, std::uint32_t index) const {
   return *reinterpret_cast<Entry*>(base + (shape.entries_at - shape.begin) + std::uint64_t{index & (shape.entries - 1)} * kEntryStride);
 }
 
+Fingerprint& Companion::fingerprint(std::uint32_t segment, std::uint32_t index) const {
+  const SegmentShape shape = segment_shape(segment);
+  std::byte* base = base_[segment].load(std::memory_order_acquire);
+  return *reinterpret_cast<Fingerprint*>(base + (shape.fingerprints_at - shape.begin) + (index & (shape.entries - 1)));
+}
+
+Fingerprint& Companion::fingerprint(std::uint32_t number) const {
+  std::uint32_t segment = 0;
+  for (; number >= segment_shape(segment).entries; ++segment) number -= segment_shape(segment).entries;
+  return fingerprint(segment, number);
+}
+
 std::uint32_t Companion::number(std::uint32_t segment, std::uint32_t index) {
   std::uint32_t before = 0;
   for (std::uint32_t i = 0; i < segment; ++i) before += segment_shape(i).entries;

@@ -50,6 +50,8 @@ class Companion {
   // Makes segment number `segments`, unless somebody did.
   void grow(std::uint32_t segments);
   Entry& entry(std::uint32_t segment, std::uint32_t index) const;
+  Fingerprint& fingerprint(std::uint32_t segment, std::uint32_t index) const;
+  Fingerprint& fingerprint(std::uint32_t number) const;
   // Entries by one number, for wait cells.
   static std::uint32_t number(std::uint32_t segment, std::uint32_t index);
 

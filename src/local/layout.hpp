@@ -6,8 +6,9 @@
 //   4 KiB    WaitCell[4096]               who waits for what, for people
 //   36 KiB   Slot[4096]                   a process each: generation, life word, facts for people
 //   548 KiB  Entry[2048]                  a lock each
-//   804 KiB  text                         names and labels, handed out from the front
-//   1 MiB    further segments, each as large as everything before it: SegmentHeader, entries in the first half, text in the second
+//   804 KiB  Fingerprint[2048]            of the key of each entry, so that a search touches few entries
+//   806 KiB  text                         names and labels, handed out from the front
+//   1 MiB    further segments, each as large as everything before it: entries in the first half, then fingerprints, SegmentHeader, text
 //
 // Zeroed space is valid: no entry, nobody waiting. Nothing in it is a lock that blocks another name: every transition is one
 // compare-and-swap, or is repeatable by whoever comes next.
@@ -47,7 +48,8 @@ struct Header {
   Word64 floor;                  // no entry made from now on has a first fence below
   Word segments;
   Word text_used;  // of the first segment, in bytes
-  Word64 made_device, made_inode;  // of a file beside it that we made, and may make anew where it is damaged (sqlite); 0: none. Outlive a remaking
+  Word64 made_device, made_inode;  // of the database beside it, where we made that and may make it anew (sqlite); 0: none. Outlive a remaking
+  Word64 database;                 // inode of the one that a process that comes now uses
 };
 static_assert(sizeof(Header) <= 4096);
 
@@ -90,6 +92,10 @@ inline constexpr std::uint32_t kOwnLabel = 2;   // the label that is written her
 inline constexpr std::size_t kEntryStride = 128;
 static_assert(sizeof(Entry) <= kEntryStride);
 
+// Of the key that an entry has or last had; 0: none ever. Written before the entry is offered.
+using Fingerprint = std::atomic<std::uint8_t>;
+static_assert(Fingerprint::is_always_lock_free && sizeof(Fingerprint) == 1);
+
 struct TextBlock {
   std::uint32_t capacity;  // bytes after this struct
   std::uint16_t ns_size;
@@ -107,20 +113,21 @@ struct SegmentHeader {
 inline constexpr std::uint64_t kWaitCellsAt = 4096;
 inline constexpr std::uint64_t kSlotsAt = kWaitCellsAt + kSlots * sizeof(WaitCell);
 inline constexpr std::uint64_t kEntriesAt = kSlotsAt + kSlots * sizeof(Slot);
-inline constexpr std::uint64_t kTextAt = kEntriesAt + kFirstEntries * kEntryStride;
+inline constexpr std::uint64_t kFingerprintsAt = kEntriesAt + kFirstEntries * kEntryStride;
+inline constexpr std::uint64_t kTextAt = kFingerprintsAt + kFirstEntries * sizeof(Fingerprint);
 static_assert(kTextAt < kFirstSegment);
 
 // Where a segment begins, and what is in it.
 struct SegmentShape {
-  std::uint64_t begin, size, entries_at, text_at;
+  std::uint64_t begin, size, entries_at, fingerprints_at, text_at;
   std::uint32_t entries;  // a power of two
 };
 
 constexpr SegmentShape segment_shape(std::uint32_t index) {
-  if (index == 0) return {0, kFirstSegment, kEntriesAt, kTextAt, kFirstEntries};
-  const std::uint64_t size = kFirstSegment << (index - 1), begin = size;
-  // One stride of the text half is the header's.
-  return {begin, size, begin, begin + size / 2 + kEntryStride, static_cast<std::uint32_t>(size / 2 / kEntryStride)};
+  if (index == 0) return {0, kFirstSegment, kEntriesAt, kFingerprintsAt, kTextAt, kFirstEntries};
+  const std::uint64_t size = kFirstSegment << (index - 1), begin = size, entries = size / 2 / kEntryStride, fingerprints_at = begin + size / 2;
+  // One stride before the text is the header's.
+  return {begin, size, begin, fingerprints_at, fingerprints_at + entries * sizeof(Fingerprint) + kEntryStride, static_cast<std::uint32_t>(entries)};
 }
 
 // Bytes of the file that carry locks of the kernel, far behind everything that is mapped. A process has both bytes of its slot.

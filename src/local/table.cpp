@@ -31,7 +31,7 @@ namespace {
 enum class Tenure : std::uint64_t { empty = 0, claimed = 1, offered = 2, settled = 3 };
 
 constexpr std::uint64_t kUntouched = 0;  // empty since the segment was made: every later word says who made it
-constexpr std::uint32_t kWindow = 32;  // places of a segment where a key can be
+constexpr std::uint8_t kNoFingerprint = 0;  // of a place that never had an entry, or is being made just now
 
 Tenure tenure_state(std::uint64_t word) { return static_cast<Tenure>(word >> 62); }
 Identity tenure_owner(std::uint64_t word) { return Identity::unpack(static_cast<std::uint32_t>(word & 0x7fffffff)); }
@@ -39,6 +39,9 @@ std::uint64_t next_tenure(std::uint64_t old, Tenure state, Identity who) {
   const std::uint64_t count = ((old >> 31) + 1) & 0x7fffffff;
   return static_cast<std::uint64_t>(state) << 62 | count << 31 | who.packed();
 }
+
+// Of other bits than the place is counted by.
+std::uint8_t fingerprint_of(const KeyHash& hash) { return static_cast<std::uint8_t>(1 + (hash.half[1] >> 32) % 255); }
 
 bool same(const Entry& entry, const KeyHash& hash) { return entry.hash[0].load() == hash.half[0] && entry.hash[1].load() == hash.half[1]; }
 
@@ -88,15 +91,17 @@ KeyHash KeyHash::of(std::string_view key) {
   return hash;
 }
 
-// Calls visit(found) for every place where the key can be, in one order for all processes, until it returns true. Whoever makes an entry takes the first
-// empty place, so behind one that never had an entry there is none for the key.
+// Calls visit(found) for the places where the key can be, in one order for all processes, until it returns true: for all of them, or for those that may
+// have its entry, by their fingerprint. Nobody goes past a place that never had an entry to make one, so behind such a place there is none for the key.
 template <class Visit>
-void Table::probe(const KeyHash& hash, Visit visit) const {
+void Table::probe(const KeyHash& hash, Places places, Visit visit) const {
   const std::uint32_t segments = companion_.segments();
   for (std::uint32_t s = 0; s < segments; ++s) {
     const std::uint32_t entries = segment_shape(s).entries;
-    for (std::uint32_t i = 0; i < kWindow; ++i) {
+    for (std::uint32_t i = 0; i < kPlaces; ++i) {
       const std::uint32_t index = (static_cast<std::uint32_t>(hash.half[0]) + i) & (entries - 1);
+      const std::uint8_t fingerprint = companion_.fingerprint(s, index).load();
+      if (places == Places::its_own && fingerprint != kNoFingerprint && fingerprint != fingerprint_of(hash)) continue;
       Entry& entry = companion_.entry(s, index);
       const Found found{&entry, entry.tenure.load(), Companion::number(s, index)};
       if (visit(found) || entry.tenure.load() == kUntouched) return;  // not as it was found: the visitor may have lost it to another
@@ -106,7 +111,7 @@ void Table::probe(const KeyHash& hash, Visit visit) const {
 
 Found Table::find(const KeyHash& hash) const {
   Found result;
-  probe(hash, [&](const Found& f) {
+  probe(hash, Places::its_own, [&](const Found& f) {
     if (tenure_state(f.tenure) != Tenure::settled || !same(*f.entry, hash) || !f.current()) return false;
     result = f;
     return true;
@@ -118,7 +123,7 @@ Found Table::find_or_make(const KeyHash& hash, std::string_view ns, std::string_
   for (;;) {
     if (const Found found = find(hash)) return found;
     if (const auto mine = claim_spot(hash)) {
-      fill(*mine->entry, hash, ns, name);
+      fill(*mine, hash, ns, name);
       if (const Found published = publish(*mine, hash)) return published;
     } else if (!recycle(hash)) {
       companion_.grow(companion_.segments());
@@ -126,11 +131,16 @@ Found Table::find_or_make(const KeyHash& hash, std::string_view ns, std::string_
   }
 }
 
-// An empty place, or one whose claimant died over it.
+// A place that never had an entry; where there is none, an empty one, or one whose claimant died over it.
 std::optional<Found> Table::claim_spot(const KeyHash& hash) {
+  const auto found = claim_spot(hash, Places::its_own);
+  return found ? found : claim_spot(hash, Places::all);
+}
+
+std::optional<Found> Table::claim_spot(const KeyHash& hash, Places places) {
   const Identity me = companion_.presence().me();
   std::optional<Found> result;
-  probe(hash, [&](const Found& f) {
+  probe(hash, places, [&](const Found& f) {
     const Tenure state = tenure_state(f.tenure);
     if (state == Tenure::settled) return false;
     if (state != Tenure::empty && companion_.presence().alive(tenure_owner(f.tenure))) return false;
@@ -144,7 +154,10 @@ std::optional<Found> Table::claim_spot(const KeyHash& hash) {
   return result;
 }
 
-void Table::fill(Entry& entry, const KeyHash& hash, std::string_view ns, std::string_view name) {
+void Table::fill(const Found& mine, const KeyHash& hash, std::string_view ns, std::string_view name) {
+  Entry& entry = *mine.entry;
+  companion_.fingerprint(mine.number).store(fingerprint_of(hash));
+  SHERLOCK_STEP("fill: the fingerprint");
   entry.hash[0].store(hash.half[0]);
   entry.hash[1].store(hash.half[1]);
   SHERLOCK_STEP("fill: the hash");
@@ -186,7 +199,7 @@ Found Table::publish(const Found& mine, const KeyHash& hash) {
   const auto patience = clock().monotonic() + std::chrono::milliseconds{1};
   for (;;) {
     bool withdrawn = false, wait = false, passed_mine = false;
-    probe(hash, [&](const Found& f) {
+    probe(hash, Places::its_own, [&](const Found& f) {
       if (f.entry == mine.entry) {
         passed_mine = true;
         return false;
@@ -227,7 +240,7 @@ Found Table::publish(const Found& mine, const KeyHash& hash) {
 // Makes room among the places of a key: forgets one that nobody holds or waits for.
 bool Table::recycle(const KeyHash& hash) {
   bool done = false;
-  probe(hash, [&](const Found& f) { return done = tenure_state(f.tenure) == Tenure::settled && forget_unused(f); });
+  probe(hash, Places::all, [&](const Found& f) { return done = tenure_state(f.tenure) == Tenure::settled && forget_unused(f); });
   return done;
 }
 

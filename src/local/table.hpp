@@ -41,6 +41,8 @@ class Table {
  public:
   explicit Table(Companion& companion) : companion_{companion} {}
 
+  static constexpr std::uint32_t kPlaces = 64;  // of each segment where a key can be: the first is counted by its hash, the others follow
+
   Found find(const KeyHash& hash) const;
   // Finds it or makes it. Throws detail::Failure when there is no room for more.
   Found find_or_make(const KeyHash& hash, std::string_view ns, std::string_view name);
@@ -63,10 +65,12 @@ class Table {
   struct Spot {
     std::uint32_t segment, index;
   };
+  enum class Places { its_own, all };
   template <class Visit>
-  void probe(const KeyHash& hash, Visit visit) const;
+  void probe(const KeyHash& hash, Places places, Visit visit) const;
   std::optional<Found> claim_spot(const KeyHash& hash);
-  void fill(Entry& entry, const KeyHash& hash, std::string_view ns, std::string_view name);
+  std::optional<Found> claim_spot(const KeyHash& hash, Places places);
+  void fill(const Found& mine, const KeyHash& hash, std::string_view ns, std::string_view name);
   Found publish(const Found& mine, const KeyHash& hash);
   bool recycle(const KeyHash& hash);
 

@@ -220,8 +220,7 @@ TEST_CASE("where there is no place left, a key that nobody uses makes room, and 
   const Playground ground;
   const auto companion = ground.open();
   Table table{*companion};
-  constexpr std::uint64_t kPlaces = 32;  // where a key can be, in the first segment
-  for (std::uint64_t i = 0; i < kPlaces; ++i) {
+  for (std::uint64_t i = 0; i < Table::kPlaces; ++i) {
     Entry& entry = *table.find_or_make(key(100, i), "", "old").entry;
     if (i != 5) occupy(*companion, entry);
   }
@@ -315,7 +314,7 @@ TEST_CASE("an offer of a process that does not go on is in nobody's way for long
 }
 
 TEST_CASE("processes killed while they make entries leave one entry a key", "[table][process]") {
-  constexpr std::uint64_t kKeys = 40;  // in 64 places
+  constexpr std::uint64_t kKeys = 72;  // in 96 places
   const Playground ground;
   const auto hash = [](std::uint64_t i) { return key(i % 32, i); };
   const auto make_all = [&](unsigned seed) {

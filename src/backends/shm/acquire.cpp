@@ -93,7 +93,7 @@ void ShmLock::Impl::record_label(const Binding& b) {
 std::uint64_t ShmLock::Impl::acquire_at_once(std::chrono::nanoseconds lease_ends) {
   const Binding* const b = binding_.load(std::memory_order_acquire);
   const std::int64_t wall = posix::coarse_wall();
-  if (!b || look_.is_due(wall)) [[unlikely]]
+  if (!b || b->store->look_is_due(wall)) [[unlikely]]
     return 0;
   const std::uint64_t word = b->entry().word.load();
   std::uint64_t fence = 0;
@@ -105,7 +105,7 @@ std::uint64_t ShmLock::Impl::acquire_at_once(std::chrono::nanoseconds lease_ends
 std::optional<Grant> ShmLock::Impl::acquire(const Claim& claim) {
   const bool waits = claim.attempt == Attempt::waiting || claim.attempt == Attempt::last;
   const Binding* at = &binding(claim);
-  if (look_.due() && !at->store->current()) at = &rebind(claim);
+  if (!at->store->current()) at = &rebind(claim);
   for (int round = 0; round < 100; ++round) {
     if (waits && waits_at_ && waits_at_ != at) give_up_place();
     Grant grant{};

@@ -10,16 +10,9 @@ namespace sherlock {
 using local::GateState;
 namespace gate = local::gate;
 
-// Whether the segment is what a newcomer would find.
-bool ShmLock::Impl::still_there(const Binding& b) {
-  if (!look_.due() || b.store->current()) return true;
-  look_.make_due();  // who asks next is told the same
-  return false;
-}
-
 bool ShmLock::Impl::release_at_once(std::uint64_t fence) {
   const Binding* const b = held_at_.load(std::memory_order_relaxed);
-  if (look_.is_due(posix::coarse_wall())) [[unlikely]]
+  if (b->store->look_is_due(posix::coarse_wall())) [[unlikely]]
     return false;
   const std::uint64_t mine = b->held_by_us | gate::tag(fence);
   std::uint64_t word = mine;
@@ -29,13 +22,13 @@ bool ShmLock::Impl::release_at_once(std::uint64_t fence) {
 bool ShmLock::Impl::release(const Claim& claim) {
   const Binding* const b = held_at_.load(std::memory_order_relaxed);
   if (!b) return false;
-  const bool there = still_there(*b);
+  const bool there = b->store->current();
   return local::pass_on(b->entry(), b->held_by_us | gate::tag(claim.fence)) && there;
 }
 
 bool ShmLock::Impl::renew(const Claim& claim) {
   const Binding* const b = held_at_.load(std::memory_order_relaxed);
-  if (!b || !still_there(*b)) return false;
+  if (!b || !b->store->current()) return false;
   local::Entry& entry = b->entry();
   const std::uint64_t mine = b->held_by_us | gate::tag(claim.fence);
   const auto ours = [&] { return gate::core(entry.word.load()) == mine; };

@@ -16,7 +16,6 @@
 #include <sherlock/shm_lock.hpp>
 
 #include "backends/shm/shm_store.hpp"
-#include "local/look_timer.hpp"
 #include "local/parking.hpp"
 #include "local/table.hpp"
 #include "local/word.hpp"
@@ -62,7 +61,6 @@ class __attribute__((visibility("hidden"))) ShmLock::Impl {
   void record_label(const Binding& b);
   Outcome take(const Claim& claim, const Binding& b, Grant& grant);
   static bool mark_over(local::Entry& entry, std::uint64_t word, std::chrono::nanoseconds boottime);
-  bool still_there(const Binding& b);
   void give_up_place();
 
   const std::uint64_t process_;
@@ -74,7 +72,6 @@ class __attribute__((visibility("hidden"))) ShmLock::Impl {
   std::vector<std::unique_ptr<const Binding>> bindings_;
   std::atomic<const Binding*> binding_{nullptr};
   std::atomic<const Binding*> held_at_{nullptr};  // of whoever holds for this object; null: nobody ever did
-  local::LookTimer look_;
 
   // Of the one thread that waits.
   local::Waiter waiter_;

@@ -54,11 +54,15 @@ ShmStore::ShmStore(std::string segment, const ShmClient& client, posix::UniqueFd
       companion_{local::Companion::open({directory_.get(), segment_.c_str(), fmt::format("{}/{}", kDirectory, segment_), client.mode})},
       table_{*companion_} {}
 
-bool ShmStore::current() const {
+bool ShmStore::current() {
+  if (!look_.due()) return true;
   struct stat now;
   const struct stat& ours = companion_->file_stat();
-  return posix::sys_fstatat(AT_FDCWD, companion_->path().c_str(), &now, AT_SYMLINK_NOFOLLOW) == 0 && now.st_ino == ours.st_ino &&
-         now.st_dev == ours.st_dev && companion_->presence().intact();
+  if (posix::sys_fstatat(AT_FDCWD, companion_->path().c_str(), &now, AT_SYMLINK_NOFOLLOW) == 0 && now.st_ino == ours.st_ino &&
+      now.st_dev == ours.st_dev && companion_->presence().intact())
+    return true;
+  look_.make_due();  // who asks next is told the same
+  return false;
 }
 
 }  // namespace sherlock::shm

@@ -11,6 +11,7 @@
 #include <sherlock/shm_lock.hpp>
 
 #include "local/companion.hpp"
+#include "local/look_timer.hpp"
 #include "local/table.hpp"
 #include "posix/file.hpp"
 #include "posix/unique_fd.hpp"
@@ -28,8 +29,9 @@ class ShmStore {
   local::Companion& companion() { return *companion_; }
   local::Table& table() { return table_; }
 
-  // Whether a process that comes now finds the same segment, and our presence still counts.
-  bool current() const;
+  // Whether a process that comes now finds the same segment, and our presence still counts; as of the last look, if that was some milliseconds ago at most.
+  bool current();
+  bool look_is_due(std::int64_t wall) const { return look_.is_due(wall); }
 
  private:
   ShmStore(std::string segment, const ShmClient& client, posix::UniqueFd directory);
@@ -38,6 +40,7 @@ class ShmStore {
   const posix::UniqueFd directory_;
   std::unique_ptr<local::Companion> companion_;
   local::Table table_;
+  local::LookTimer look_;  // one for all locks of the segment: it is there or gone for all of them
 };
 
 }  // namespace sherlock::shm
