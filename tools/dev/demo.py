@@ -67,6 +67,11 @@ class Store:
         where = ['--client', self.client] if self.client else []
         return subprocess.run([self.program, *words, '--backend', self.backend, *where], capture_output=True, text=True)
 
+    def remove(self):
+        """What is not in the folder of the demonstration."""
+        if self.backend == 'shm':
+            pathlib.Path('/dev/shm', self.client).unlink(missing_ok=True)
+
     def status(self):
         text = self.sherlock('status', LOCK, '--json').stdout
         return (json.loads(text).get('holder') or {}) if text else {}
@@ -197,6 +202,8 @@ def run_backend(build, store, folder):
         say(paint('31', f'  {e}'))
         say()
         return False, store.backend, str(e)
+    finally:
+        store.remove()
 
     counted, overlaps, fences = journal.counted(), journal.overlaps(), journal.fences_grow()
     say(f'  Done in {time.monotonic() - began:.1f} s. ' + ('Every fence was larger than the one before.' if fences else 'A FENCE WENT BACK.'))
