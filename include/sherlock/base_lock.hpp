@@ -119,6 +119,7 @@ class SHERLOCK_API BaseLock {
     store_excludes,  // the store's own atomic step does: do_acquire may run in several threads at a time, and the only
                      // bookkeeping in it is done by whoever was granted or is the one waiter (do_wait, Attempt::waiting and last
                      // are still one at a time). Costs an uncontended acquire nothing
+    store_decides_at_once,  // so does the store, and it answers do_acquire_at_once and do_release_at_once as well
   };
 
   // Options that are not given come from configure(), then from `traits`, then from the library. `backend` is the name that
@@ -146,7 +147,7 @@ class SHERLOCK_API BaseLock {
   // grant. A place in a queue that is kept between calls is given up when the stop is requested: a wait that ends otherwise than by a
   // grant or a do_acquire with Attempt::last ends with such a call. Default: sleeps.
   virtual void do_wait(const Claim& claim, std::chrono::nanoseconds deadline, std::stop_token stop);
-  // The short way, for a store that excludes threads and needs no claim where nobody is in the way (Threads::store_excludes; `process` is
+  // The short way, for a store that excludes threads and needs no claim where nobody is in the way (Threads::store_decides_at_once; `process` is
   // Owner::process). The fence of a hold that never ends (`lease_ends` zero) or ends at that instant of CLOCK_BOOTTIME, granted because the key was free
   // and not abandoned; 0 where that cannot be said at once: then do_acquire is asked.
   virtual std::uint64_t do_acquire_at_once(std::uint64_t process, std::chrono::nanoseconds lease_ends) noexcept;
@@ -199,6 +200,7 @@ class SHERLOCK_API BaseLock {
   Duration expire_, timeout_, retry_interval_;
   OnLost on_lost_;
   const Threads threads_;
+  const bool at_once_;  // the short way is open
   BaseLock* const store_;  // whose do_acquire and do_release are asked: this, or the one that a Lock stands for, at no further call
   ClaimWords words_;  // the strings above
   Duration patience_;  // what the store is given to answer a verb that does not wait

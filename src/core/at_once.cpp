@@ -10,7 +10,7 @@ namespace sherlock {
 
 [[gnu::always_inline]] inline bool BaseLock::acquire_quickly() {
   const std::uint64_t before = hold_.load(std::memory_order_relaxed);
-  if ((before & 3) != static_cast<std::uint64_t>(State::none) || threads_ != Threads::store_excludes) return false;
+  if ((before & 3) != static_cast<std::uint64_t>(State::none) || !at_once_) return false;
   const std::uint64_t process = posix::process_token();
   std::chrono::nanoseconds ends{};
   if (!expire_.is_infinite()) ends = expire_.after(detail::boottime());  // from before the store was asked
@@ -34,8 +34,7 @@ namespace sherlock {
 [[gnu::always_inline]] inline BaseLock::Quick BaseLock::let_go_quickly(Hold& hold) noexcept {
   const std::uint64_t before = hold_.load(std::memory_order_acquire);
   const std::uint64_t process = posix::process_token();
-  if ((before & 3) != static_cast<std::uint64_t>(State::held) || threads_ != Threads::store_excludes ||
-      process_.load(std::memory_order_relaxed) != process)
+  if ((before & 3) != static_cast<std::uint64_t>(State::held) || !at_once_ || process_.load(std::memory_order_relaxed) != process)
     return Quick::neither;
   if (!expire_.is_infinite() && detail::boottime().count() >= lease_ends_.load(std::memory_order_relaxed)) return Quick::neither;
   const std::uint64_t fence = fence_.load(std::memory_order_relaxed), none = before - static_cast<std::uint64_t>(State::held);

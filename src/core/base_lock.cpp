@@ -51,7 +51,8 @@ std::uint64_t next_object() {
 // ---------------------------------------------------------------------------------------------------------- construction
 
 BaseLock::BaseLock(std::string name, Options options, const Traits& traits, std::string_view backend, Threads threads)
-    : name_{std::move(name)}, backend_{backend}, threads_{threads}, store_{this} {
+    : name_{std::move(name)}, backend_{backend}, threads_{threads == Threads::one_at_a_time ? threads : Threads::store_excludes},
+      at_once_{threads == Threads::store_decides_at_once}, store_{this} {
   const std::shared_ptr<const Options> configured = detail::configured_options();
   try {
     detail::check_name(name_);
@@ -75,7 +76,7 @@ BaseLock::BaseLock(std::string name, Options options, const Traits& traits, std:
 
 BaseLock::BaseLock(BaseLock* inner)
     : name_{inner->name_}, backend_{inner->backend_}, ns_{inner->ns_}, label_{inner->label_}, key_{inner->key_}, expire_{inner->expire_},
-      timeout_{inner->timeout_}, retry_interval_{inner->retry_interval_}, on_lost_{inner->on_lost_}, threads_{inner->threads_}, store_{inner},
+      timeout_{inner->timeout_}, retry_interval_{inner->retry_interval_}, on_lost_{inner->on_lost_}, threads_{inner->threads_}, at_once_{inner->at_once_}, store_{inner},
       words_{key_, name_, ns_, label_}, patience_{inner->patience_} {
   hold_.store(pack_hold(detail::next_object(), State::none), std::memory_order_relaxed);
 }

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Threads lock, wait for each other on shared objects and make objects, while the main thread forks. Each child destroys what it inherited, makes a
-// lock of its own and takes it, within 2 s; every tenth execs instead, and must not have been given a lock file.
+// lock of its own and takes it, within 2 s, and so does a child of its own; every tenth execs instead, and must not have been given what keeps a hold alive.
 #include <fmt/core.h>
-#include <sherlock/file_lock.hpp>
 #include <spawn.h>
 
 #include <memory>
@@ -10,6 +9,7 @@
 #include <vector>
 
 #include "detector.hpp"
+#include "store.hpp"
 
 extern char** environ;
 
@@ -39,9 +39,18 @@ bool ends_in_time(pid_t pid, bool& hung) {
   return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-pid_t exec_self() {
-  char program[] = "/proc/self/exe", argument[] = "--lock-files-inherited";
-  char* arguments[] = {program, argument, nullptr};
+void take(const Store& store, State& s, int who, std::uint64_t life) {
+  const auto fresh = store.lock("child", {.timeout = 1500ms});
+  fresh->acquire();
+  {
+    const Inside inside{s.own, who, life, fresh->fence()};
+  }
+  fresh->release();
+}
+
+pid_t exec_self(std::string held_by) {
+  char program[] = "/proc/self/exe", argument[] = "--inherited";
+  char* arguments[] = {program, argument, held_by.data(), nullptr};
   pid_t pid = -1;
   if (posix_spawn(&pid, program, nullptr, nullptr, arguments, environ) != 0) throw std::runtime_error{"posix_spawn"};
   return pid;
@@ -50,10 +59,10 @@ pid_t exec_self() {
 }  // namespace
 
 int fork_run(const Run& run) {
-  const support::TempDir directory;
+  const Store store{run.backend};
   const Shared<State> s;
   // Shared by two threads, so that one has the lock and another waits its turn.
-  auto contended = std::make_unique<sherlock::FileLock>("shared", sherlock::Options{.timeout = 5s}, directory.path());
+  auto contended = store.lock("shared", {.timeout = 5s});
   std::atomic<bool> stop{false};
   std::vector<std::thread> threads;
   for (int i = 0; i < 3; ++i)
@@ -70,9 +79,9 @@ int fork_run(const Run& run) {
     });
   threads.emplace_back([&] {
     for (int i = 0; !stop; ++i) {
-      sherlock::FileLock fresh{fmt::format("thread {}", i % 5), {}, directory.path()};
-      fresh.acquire();
-      fresh.release();
+      const auto fresh = store.lock(fmt::format("thread {}", i % 5));
+      fresh->acquire();
+      fresh->release();
     }
   });
 
@@ -83,16 +92,15 @@ int fork_run(const Run& run) {
     bool hangs = false;
     if (forks % 10 == 9) {
       ++execs;
-      leaks += !ends_in_time(exec_self(), hangs);
+      leaks += !ends_in_time(exec_self(store.held_by()), hangs);
     } else {
       const pid_t child = spawn([&] {
-        if (descriptors(".lock") != 0) throw std::runtime_error{"a lock file was inherited"};
+        if (descriptors(store.held_by()) != 0) throw std::runtime_error{"what keeps a hold alive was inherited"};
         if (contended->held()) throw std::runtime_error{"the child holds its parent's lock"};
         if (forks % 2 == 0) contended.reset();
-        sherlock::FileLock fresh{"child", {.timeout = 1500ms}, directory.path()};
-        fresh.acquire();
-        { const Inside inside{s->own, 100, forks + 1, fresh.fence()}; }
-        fresh.release();
+        take(store, *s, 100, forks + 1);
+        const pid_t grandchild = spawn([&] { take(store, *s, 101, forks + 1); });
+        if (!reap(grandchild)) throw std::runtime_error{"the child's child failed"};
       });
       failed += !ends_in_time(child, hangs);
     }

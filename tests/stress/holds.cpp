@@ -27,6 +27,8 @@ std::vector<Interval> copy_of(HoldLog& log) {
   return all;
 }
 
+bool is_short(const Interval& a, const Interval& b, std::int64_t limit) { return std::min(a.end - a.start, b.end - b.start) < limit; }
+
 // Whoever was granted after another had ended must have the larger fence.
 std::uint64_t fences_back(std::vector<Interval> by_start) {
   std::erase_if(by_start, [](const Interval& i) { return i.kind == Hold::foreign; });
@@ -65,22 +67,18 @@ Verdict judge(HoldLog& log, Removal removal, std::int64_t untold_below) {
     if (next.kind == Hold::foreign) ++v.foreign;
     std::erase_if(open, [&](const Interval& o) { return o.end <= next.start; });
     for (const Interval& first : open) {
-      if (removal == Removal::some) {
-        const bool is_short = std::min(first.end - first.start, next.end - next.start) < untold_below;
-        if (first.told || next.told || first.killed || next.killed)
-          ++v.late_overlaps;
-        else
-          ++(is_short ? v.short_untold : v.overlaps);
+      const bool with_foreigner = first.kind == Hold::foreign || next.kind == Hold::foreign;
+      const bool told = first.told || first.killed;
+      if (removal == Removal::some && !with_foreigner && (told || next.told || next.killed)) {
+        ++v.late_overlaps;
         continue;
       }
       // A foreigner knows nothing of leases: it may meet nobody, late or not.
       const bool over = first.kind == Hold::lease && next.kind != Hold::foreign && next.start >= first.deadline;
-      if (!over)
-        ++v.overlaps;
-      else if (!first.told && !first.killed)
-        ++v.untold;
+      if (over)
+        ++(told ? v.late_overlaps : v.untold);
       else
-        ++v.late_overlaps;
+        ++(removal == Removal::some && !with_foreigner && is_short(first, next, untold_below) ? v.short_untold : v.overlaps);
     }
     open.push_back(next);
   }

@@ -43,7 +43,11 @@ struct Verdict {
 
 enum class Removal { none, some };
 
-// With Removal::some a hold may be lost at any time; one of two that meet must have been told, unless it was short.
+// Promised is a report when the last look is older than 10 ms; the coarse clock that tells how old it is may be a tick behind.
+inline constexpr std::int64_t kUntoldBelow = 14'000'000;
+
+// With Removal::some a hold may be lost at any time; one of two that meet must have been told, unless it was
+// short. What is removed is never the file that foreigners lock, where there are any.
 Verdict judge(HoldLog& log, Removal removal, std::int64_t untold_below = 0);
 
 }  // namespace stress

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
-// Leases of 5 to 20 ms, a fifth without; workers are stopped, resumed and killed; others use flock(2) on the same file and know nothing of us.
+// Leases of 5 to 20 ms, a fifth without; workers are stopped, resumed and killed. Where locks are files, others use flock(2) on the same file
+// and know nothing of us. In a second run somebody removes the companion, which knows of the leases, again and again.
 #include <fcntl.h>
 #include <fmt/core.h>
-#include <sherlock/file_lock.hpp>
 #include <sys/file.h>
 
-#include <deque>
 #include <vector>
 
 #include "holds.hpp"
+#include "store.hpp"
 #include "stress.hpp"
 
 namespace stress {
@@ -25,7 +25,7 @@ struct State {
   std::atomic<bool> stop;
 };
 
-void one_hold(State& s, sherlock::FileLock& lock, int worker, Dice& dice) {
+void one_hold(State& s, sherlock::BaseLock& lock, int worker, Dice& dice) {
   const bool lease = !lock.expire().is_infinite();
   const std::int64_t length = lease ? lock.expire().ns().count() : 0;
   const std::int64_t asked = now_ns();
@@ -74,20 +74,19 @@ void one_hold(State& s, sherlock::FileLock& lock, int worker, Dice& dice) {
   s.open[worker] = nullptr;
 }
 
-void work(State& s, const std::string& directory, int worker, std::uint64_t seed) {
+void work(State& s, const Store& store, int worker, std::uint64_t seed) {
   Dice dice{seed};
-  std::deque<sherlock::FileLock> locks;
+  std::vector<std::unique_ptr<sherlock::BaseLock>> locks;
   for (const sherlock::Duration expire : {sherlock::Duration{5ms}, sherlock::Duration{9ms}, sherlock::Duration{14ms}, sherlock::Duration{20ms}, sherlock::never})
-    locks.emplace_back("lease", sherlock::Options{.expire = expire}, directory);
+    locks.push_back(store.lock("lease", {.expire = expire}));
   while (!s.stop) {
-    one_hold(s, locks[static_cast<std::size_t>(dice.between(0, 4))], worker, dice);
+    one_hold(s, *locks[static_cast<std::size_t>(dice.between(0, 4))], worker, dice);
     if (dice.one_in(3)) nap(dice.time(0, 1000));
   }
 }
 
 // Every other one with a descriptor that it keeps.
-void foreign(State& s, const std::string& directory, int worker, std::uint64_t seed) {
-  const std::string path = sherlock::FileLock{"lease", {}, directory}.path();
+void foreign(State& s, const std::string& path, int worker, std::uint64_t seed) {
   Dice dice{seed};
   int fd = -1;
   while (!s.stop) {
@@ -106,22 +105,20 @@ void foreign(State& s, const std::string& directory, int worker, std::uint64_t s
   }
 }
 
-}  // namespace
-
-int lease_run(const Run& run) {
-  const support::TempDir directory;
+int leases(const Run& run, Removal removal) {
+  const Store store{run.backend};
   const Shared<State> s;
   Dice dice{run.seed};
   pid_t pids[kWorkers];
   const auto start = [&](int i) {
     const auto seed = static_cast<std::uint64_t>(dice.between(0, INT64_MAX));
-    pids[i] = spawn([&, seed] { work(*s, directory.path(), i, seed); });
+    pids[i] = spawn([&, seed] { work(*s, store, i, seed); });
   };
   for (int i = 0; i < kWorkers; ++i) start(i);
   std::vector<pid_t> foreigners;
-  for (int i = 0; i < kForeigners; ++i) {
+  for (int i = 0; i < kForeigners && store.is_files(); ++i) {
     const auto seed = static_cast<std::uint64_t>(dice.between(0, INT64_MAX));
-    foreigners.push_back(spawn([&, seed] { foreign(*s, directory.path(), kWorkers + i, seed); }));
+    foreigners.push_back(spawn([&, path = store.path("lease"), seed] { foreign(*s, path, kWorkers + i, seed); }));
   }
 
   struct Stopped {
@@ -130,7 +127,8 @@ int lease_run(const Run& run) {
   };
   std::vector<Stopped> stopped;
   const std::int64_t end = now_ns() + static_cast<std::int64_t>(run.seconds * 1e9);
-  std::uint64_t kills = 0, stops = 0;
+  std::uint64_t kills = 0, stops = 0, removals = 0;
+  std::int64_t next_removal = removal == Removal::some ? 0 : INT64_MAX;
   const auto is_stopped = [&](int worker) {
     for (const Stopped& one : stopped)
       if (one.worker == worker) return true;
@@ -143,6 +141,10 @@ int lease_run(const Run& run) {
       kill(pids[one.worker], SIGCONT);
       return true;
     });
+    if (now_ns() >= next_removal) {
+      removals += unlink(store.companion().c_str()) == 0;
+      next_removal = now_ns() + dice.between(10'000'000, 100'000'000);
+    }
     const int i = static_cast<int>(dice.between(0, kWorkers - 1));
     if (dice.one_in(4)) {
       const std::int64_t when = now_ns();
@@ -168,11 +170,16 @@ int lease_run(const Run& run) {
   for (const pid_t pid : pids) failed += !reap(pid);
   for (const pid_t pid : foreigners) failed += !reap(pid);
 
-  const Verdict v = judge(s->log, Removal::none);
-  fmt::print("{} holds ({} leases, {} foreign), {} stops, {} kills, overlaps after a deadline {}, overlaps {}, untold {}, false losses {}, fences back {}, "
+  const Verdict v = judge(s->log, removal, removal == Removal::some ? kUntoldBelow : 0);
+  fmt::print("{} holds ({} leases, {} foreign), {} stops, {} kills, {} removals, overlaps after a deadline or told {}, short ones untold {}, overlaps {}, untold {}, false losses {}, fences back {}, "
              "timeouts {}, failed {}",
-             v.holds, v.leases, v.foreign, stops, kills, v.late_overlaps, v.overlaps, v.untold, v.false_losses, v.fences_back, s->timeouts.load(), failed);
+             v.holds, v.leases, v.foreign, stops, kills, removals, v.late_overlaps, v.short_untold, v.overlaps, v.untold, v.false_losses, v.fences_back, s->timeouts.load(), failed);
   return v.overlaps || v.untold || v.false_losses || v.fences_back || s->timeouts || failed || v.leases == 0;
 }
+
+}  // namespace
+
+int lease_run(const Run& run) { return leases(run, Removal::none); }
+int lease_removal_run(const Run& run) { return leases(run, Removal::some); }
 
 }  // namespace stress

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MIT
 // What holds the lock is removed, moved and cleaned away, 10 to 100 times a second.
-#include <dirent.h>
 #include <fcntl.h>
 #include <fmt/core.h>
-#include <sherlock/file_lock.hpp>
 #include <sys/file.h>
 
 #include <filesystem>
 
 #include "holds.hpp"
+#include "store.hpp"
 #include "stress.hpp"
 
 namespace stress {
@@ -18,8 +17,6 @@ using namespace std::chrono_literals;
 namespace fs = std::filesystem;
 
 constexpr int kWorkers = 6;
-// Promised is a report when the last look is older than 10 ms; the coarse clock that tells how old it is may be a tick behind.
-constexpr std::int64_t kUntoldBelow = 14'000'000;
 
 struct State {
   HoldLog log;
@@ -27,12 +24,12 @@ struct State {
   std::atomic<bool> stop;
 };
 
-void work(State& s, const std::string& directory, int worker, std::uint64_t seed) {
+void work(State& s, const Store& store, int worker, std::uint64_t seed) {
   Dice dice{seed};
-  sherlock::FileLock lock{"x", {}, directory};
+  const auto lock = store.lock("x");
   while (!s.stop) {
     try {
-      if (!lock.try_acquire_for(5s)) {
+      if (!lock->try_acquire_for(5s)) {
         s.timeouts.fetch_add(1);
         continue;
       }
@@ -40,13 +37,13 @@ void work(State& s, const std::string& directory, int worker, std::uint64_t seed
       if (s.refused.fetch_add(1) == 0) std::fprintf(stderr, "%s\n", e.what());
       continue;
     }
-    Hold* const hold = s.log.begin(Hold::never, worker, now_ns(), INT64_MAX, lock.fence());
+    Hold* const hold = s.log.begin(Hold::never, worker, now_ns(), INT64_MAX, lock->fence());
     if (!hold) return;
     if (dice.one_in(2)) nap(dice.time(0, 3000));
     if (dice.one_in(4)) nap(dice.time(10000, 25000));
     hold->end = now_ns();
     try {
-      lock.release();
+      lock->release();
     } catch (const sherlock::LockLostException&) {
       hold->told = true;
       s.losses.fetch_add(1);
@@ -61,31 +58,38 @@ void flock_cleaner(const std::string& path) {
   close(fd);
 }
 
-std::uint64_t disturb(State& s, const std::string& store, const std::string& path, Dice& dice, const Run& run) {
+void clean(const Store& store) {
+  try {
+    store.clean();
+  } catch (const sherlock::BackendException&) {  // the store is just not there
+  }
+}
+
+// One of the files that make a lock, or the directory of all.
+void disturb(const Store& store, const std::string& path, Dice& dice, const std::string& aside) {
+  std::error_code ignored;
+  switch (dice.between(0, store.is_files() ? 9 : 7)) {
+    case 0:
+    case 1: unlink(path.c_str()); break;
+    case 2:
+    case 3: rename(path.c_str(), aside.c_str()); break;
+    case 4:
+    case 5: store.is_files() ? flock_cleaner(path) : clean(store); break;
+    case 6: clean(store); break;
+    case 7: unlink(store.companion().c_str()); break;
+    case 8: rename(store.place().c_str(), aside.c_str()); break;
+    default: fs::remove_all(store.place(), ignored);
+  }
+}
+
+std::uint64_t disturb_all_the_time(State& s, const Store& store, Dice& dice, const Run& run) {
+  const std::string path = store.path("x");
   const std::int64_t end = now_ns() + static_cast<std::int64_t>(run.seconds * 1e9);
   std::uint64_t removals = 0;
-  std::error_code ignored;
   while (now_ns() < end) {
     nap(dice.time(10000, 100000));
     ++removals;
-    const std::string aside = fmt::format("{}.{}", store, removals);
-    switch (dice.between(0, 9)) {
-      case 0:
-      case 1: unlink(path.c_str()); break;
-      case 2:
-      case 3: rename(path.c_str(), (path + ".away").c_str()); break;
-      case 4:
-      case 5: flock_cleaner(path); break;
-      case 6:
-        try {
-          sherlock::FileLock::clean(store);
-        } catch (const sherlock::BackendException&) {  // the directory is just not there
-        }
-        break;
-      case 7: unlink((store + "/.sherlock").c_str()); break;
-      case 8: rename(store.c_str(), aside.c_str()); break;
-      default: fs::remove_all(store, ignored);
-    }
+    disturb(store, path, dice, fmt::format("{}.{}", store.is_files() ? store.place() : path, removals));
   }
   s.stop = true;
   return removals;
@@ -94,9 +98,7 @@ std::uint64_t disturb(State& s, const std::string& store, const std::string& pat
 }  // namespace
 
 int removal_run(const Run& run) {
-  const support::TempDir directory;
-  const std::string store = directory / "store";
-  const std::string path = sherlock::FileLock{"x", {}, store}.path();
+  const Store store{run.backend};
   const Shared<State> s;
   Dice dice{run.seed};
   pid_t pids[kWorkers];
@@ -104,7 +106,7 @@ int removal_run(const Run& run) {
     const auto seed = static_cast<std::uint64_t>(dice.between(0, INT64_MAX));
     pids[i] = spawn([&, i, seed] { work(*s, store, i, seed); });
   }
-  const std::uint64_t removals = disturb(*s, store, path, dice, run);
+  const std::uint64_t removals = disturb_all_the_time(*s, store, dice, run);
   std::uint64_t failed = 0;
   for (const pid_t pid : pids) failed += !reap(pid);
 

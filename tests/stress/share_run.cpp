@@ -2,11 +2,11 @@
 // Threads share one object, and let go of it more often than they took it: what one of them says too late must not harm the next one's hold.
 // When all are done the lock is free, for another object too.
 #include <fmt/core.h>
-#include <sherlock/file_lock.hpp>
 
 #include <thread>
 #include <vector>
 
+#include "store.hpp"
 #include "stress.hpp"
 
 namespace stress {
@@ -18,7 +18,7 @@ struct Figures {
   std::atomic<std::uint64_t> grants, refused, lost;
 };
 
-void use(sherlock::FileLock& lock, int role, Figures& f) {
+void use(sherlock::BaseLock& lock, int role, Figures& f) {
   try {
     switch (role) {
       case 0: (void)lock.renew(); break;
@@ -40,24 +40,24 @@ void use(sherlock::FileLock& lock, int role, Figures& f) {
 }  // namespace
 
 int share_run(const Run& run) {
-  const support::TempDir directory;
+  const Store store{run.backend};
   Figures f{};
   std::uint64_t rounds = 0, stuck = 0;
   const std::int64_t end = now_ns() + static_cast<std::int64_t>(run.seconds * 1e9);
   while (now_ns() < end) {
     const std::string name = fmt::format("{}", ++rounds);
-    sherlock::FileLock lock{name, {}, directory.path()}, other{name, {}, directory.path()};
+    const auto lock = store.lock(name), other = store.lock(name);
     std::atomic<bool> stop{false};
     std::vector<std::thread> threads;
     for (int i = 0; i < 10; ++i)
       threads.emplace_back([&, i] {
-        while (!stop) use(lock, i, f);
+        while (!stop) use(*lock, i, f);
       });
     nap(300ms);
     stop = true;
     for (auto& thread : threads) thread.join();
-    lock.unlock();
-    stuck += !other.try_acquire_for(500ms);
+    lock->unlock();
+    stuck += !other->try_acquire_for(500ms);
   }
   fmt::print("{} rounds, {} grants, {} let go by others, losses told {}, stuck {}", rounds, f.grants.load(), f.refused.load(), f.lost.load(), stuck);
   return stuck || f.lost;

@@ -20,8 +20,6 @@
 #include <string>
 #include <utility>
 
-#include "support/temp_dir.hpp"
-
 namespace stress {
 
 using std::chrono::microseconds;
@@ -31,15 +29,21 @@ using std::chrono::nanoseconds;
 struct Run {
   double seconds = 3;
   std::uint64_t seed = 1;
+  std::string backend = "file";
 };
 
-// Each returns how many promises it saw broken, after one line of figures.
+// Each returns how many promises it saw broken, after one line of figures; or kSkipped, after it has said why.
+inline constexpr int kSkipped = -1;
 int kill_run(const Run& run);
 int lease_run(const Run& run);
+int lease_removal_run(const Run& run);
 int removal_run(const Run& run);
 int fork_run(const Run& run);
 int share_run(const Run& run);
 int wait_run(const Run& run);
+int recycle_run(const Run& run);
+int namespace_run(const Run& run);
+int neighbour_run(const Run& run);
 
 // The clock that leases go by; the same in all processes.
 inline std::int64_t now_ns() {
@@ -107,10 +111,5 @@ inline bool reap(pid_t pid) {
   int status = 0;
   return waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
-
-// How many descriptors of this process lead to something whose path ends so; all of them for "".
-int descriptors(const std::string& ending = {});
-// What is in a directory, the companion apart.
-int files_in(const std::string& directory);
 
 }  // namespace stress

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 // 64 processes wait for one lock, with empty holds and with holds of 1 ms: is anybody left behind?
 #include <fmt/core.h>
-#include <sherlock/file_lock.hpp>
 #include <sys/resource.h>
 
 #include <algorithm>
 #include <vector>
 
 #include "detector.hpp"
+#include "store.hpp"
 
 namespace stress {
 namespace {
@@ -29,35 +29,35 @@ std::uint64_t switches() {
   return static_cast<std::uint64_t>(usage.ru_nvcsw);
 }
 
-void work(State& s, const std::string& directory, int worker, nanoseconds hold) {
-  sherlock::FileLock lock{"w", {.timeout = 20s}, directory};
+void work(State& s, const Store& store, int worker, nanoseconds hold) {
+  const auto lock = store.lock("w", {.timeout = 20s});
   while (!s.go) nap(1ms);
   const std::uint64_t before = switches();
   while (!s.stop) {
     const std::int64_t asked = now_ns();
-    lock.acquire();
+    lock->acquire();
     const std::int64_t waited = now_ns() - asked;
     {
-      const Inside inside{s.lock, worker, 1, lock.fence()};
+      const Inside inside{s.lock, worker, 1, lock->fence()};
       std::int64_t longest = s.longest;
       while (longest < waited && !s.longest.compare_exchange_weak(longest, waited)) {
       }
       if (hold.count() != 0) nap(hold);
     }
-    lock.release();
+    lock->release();
     s.grants[worker].fetch_add(1);
   }
   s.switches.fetch_add(switches() - before);
 }
 
-int one(nanoseconds hold, double seconds) {
-  const support::TempDir directory;
+int one(const Run& run, nanoseconds hold) {
+  const Store store{run.backend};
   const Shared<State> s;
   std::vector<pid_t> pids;
-  for (int i = 0; i < kWaiters; ++i) pids.push_back(spawn([&, i] { work(*s, directory.path(), i, hold); }));
+  for (int i = 0; i < kWaiters; ++i) pids.push_back(spawn([&, i] { work(*s, store, i, hold); }));
   nap(300ms);
   s->go = true;
-  nap(nanoseconds{static_cast<std::int64_t>(seconds * 1e9)});
+  nap(nanoseconds{static_cast<std::int64_t>(run.seconds / 2 * 1e9)});
   const auto counted = [&] {
     std::vector<std::uint64_t> counts;
     for (const auto& grants : s->grants) counts.push_back(grants);
@@ -80,8 +80,8 @@ int one(nanoseconds hold, double seconds) {
 }  // namespace
 
 int wait_run(const Run& run) {
-  const int empty = one(0ns, run.seconds / 2);
-  return one(1ms, run.seconds / 2) + empty;
+  const int empty = one(run, 0ns);
+  return one(run, 1ms) + empty;
 }
 
 }  // namespace stress

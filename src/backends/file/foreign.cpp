@@ -18,7 +18,9 @@ using std::chrono::nanoseconds;
 
 namespace {
 
-constexpr nanoseconds kSlice = std::chrono::milliseconds{5};
+constexpr nanoseconds kShortSlice = std::chrono::milliseconds{5};
+constexpr nanoseconds kLongSlice = std::chrono::milliseconds{25};
+constexpr int kShareOfWait = 8;  // how much later than it could a waiter may come, where there is no event
 constexpr int kRetries = 6;
 
 }  // namespace
@@ -47,7 +49,10 @@ void ForeignWatch::wait(int fd, nanoseconds until) {
   }
   const nanoseconds now = clock().monotonic();
   if (now >= until) return;
-  const timespec slice = posix::as_timespec(std::min(until - now, kSlice));
+  if (since_.count() == 0) since_ = now;
+  // Without a watch every foreigner's end is seen by a look alone, so looks stay close together.
+  const nanoseconds look = watching_ ? std::clamp((now - since_) / kShareOfWait, kShortSlice, kLongSlice) : kShortSlice;
+  const timespec slice = posix::as_timespec(std::min(until - now, look));
   pollfd watched{events_.get(), POLLIN, 0};
   if (posix::syscalls().ppoll(&watched, watching_ ? 1 : 0, &slice) > 0) {
     drain();

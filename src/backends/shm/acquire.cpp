@@ -80,7 +80,8 @@ const ShmLock::Impl::Binding& ShmLock::Impl::rebind(const Claim& claim) {
   b.presence().rearm();
 }
 
-void ShmLock::Impl::record_label(const Binding& b) {
+// For people: what goes wrong with it is no reason not to have the lock.
+void ShmLock::Impl::record_label(const Binding& b) noexcept try {
   if (label_.empty()) {
     b.store->table().write_default_label(b.entry());
     b.entry().marks.store(0);
@@ -88,6 +89,7 @@ void ShmLock::Impl::record_label(const Binding& b) {
     b.entry().marks.store(local::kOwnLabel);
     b.store->table().write_label(b.entry(), label_);
   }
+} catch (...) {
 }
 
 std::uint64_t ShmLock::Impl::acquire_at_once(std::chrono::nanoseconds lease_ends) {

@@ -58,7 +58,7 @@ class __attribute__((visibility("hidden"))) ShmLock::Impl {
 
   Outcome swap(const Binding& b, std::uint64_t word, std::uint64_t flags, std::uint64_t& fence);
   void record(const Binding& b, std::uint64_t fence, std::chrono::nanoseconds lease_ends, std::int64_t wall);
-  void record_label(const Binding& b);
+  void record_label(const Binding& b) noexcept;
   Outcome take(const Claim& claim, const Binding& b, Grant& grant);
   static bool mark_over(local::Entry& entry, std::uint64_t word, std::chrono::nanoseconds boottime);
   void give_up_place();

@@ -11,7 +11,7 @@
 namespace sherlock {
 
 ShmLock::ShmLock(std::string name, Options options, Client client)
-    : BaseLock{std::move(name), std::move(options), traits, "shm", Threads::store_excludes},
+    : BaseLock{std::move(name), std::move(options), traits, "shm", Threads::store_decides_at_once},
       impl_{detail::guarded(this->name(), backend(),
                             [&] { return new Impl{key(), std::move(client), label()}; })} {}
 

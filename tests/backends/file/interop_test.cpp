@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "ground.hpp"
+#include "support/fault_script.hpp"
 #include "support/program.hpp"
 #include "support/says.hpp"
 
@@ -171,6 +172,28 @@ TEST_CASE("a foreigner that unlocks without closing is noticed", "[file]") {
   CHECK(waits_for_a_foreigner(look));
   foreigner.unlock();
   waiter.join();
+}
+
+TEST_CASE("who has waited for a foreigner does not close the watch with the lock in hand, and watches the next one with it", "[file]") {
+  const Ground ground;
+  auto lock = ground.lock("x", {.timeout = forever, .retry_interval = 1h});
+  const auto look = ground.lock();
+  lock.acquire();
+  lock.release();
+  support::FaultScript faults;
+  faults.count<&support::Syscalls::inotify_init1>();
+  faults.count<&support::Syscalls::inotify_add_watch>();
+  const Foreigner foreigner{lock.path()};
+  for (int times = 1; times <= 3; ++times) {
+    REQUIRE(foreigner.try_lock());
+    std::thread waiter{[&] { lock.acquire(); }};
+    CHECK(waits_for_a_foreigner(look));
+    CHECK(eventually([&] { return faults.calls<&support::Syscalls::inotify_add_watch>() >= times; }));
+    foreigner.unlock();
+    waiter.join();
+    lock.release();
+  }
+  CHECK(faults.calls<&support::Syscalls::inotify_init1>() == 1);
 }
 
 TEST_CASE("waiting for a foreigner can be cancelled, and ends at the deadline", "[file]") {
