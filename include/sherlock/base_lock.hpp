@@ -149,7 +149,7 @@ class SHERLOCK_API BaseLock {
   virtual void do_wait(const Claim& claim, std::chrono::nanoseconds deadline, std::stop_token stop);
   // The short way, for a store that excludes threads and needs no claim where nobody is in the way (Threads::store_decides_at_once; `process` is
   // Owner::process). The fence of a hold that never ends (`lease_ends` zero) or ends at that instant of CLOCK_BOOTTIME, granted because the key was free
-  // and not abandoned; 0 where that cannot be said at once: then do_acquire is asked.
+  // and not abandoned; 0 where that cannot be said at once: then do_acquire is asked. do_release and do_renew know such a hold by claim.fence.
   virtual std::uint64_t do_acquire_at_once(std::uint64_t process, std::chrono::nanoseconds lease_ends) noexcept;
   // Whether the hold with that fence was let go. False: nothing was touched, and do_release is asked.
   virtual bool do_release_at_once(std::uint64_t process, std::uint64_t fence) noexcept;
