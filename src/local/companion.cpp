@@ -14,6 +14,7 @@
 #include <chrono>
 #include <cstring>
 #include <ctime>
+#include <string_view>
 
 #include <sherlock/clock.hpp>
 
@@ -112,6 +113,9 @@ void lock_init_byte(int fd, short type, const std::string& path) {
 std::unique_ptr<Companion> Companion::open(const Place& place) {
   try {
     return open_or_create(place);
+  } catch (const Failure& e) {
+    if (std::string_view{e.what()}.find(place.path) != std::string_view::npos) throw;
+    throw Failure{e.code(), place.path + ": " + e.what(), e.cause()};
   } catch (const std::system_error& e) {
     // Whatever it was that the kernel refused: which companion it was for.
     const std::string what = e.what();
@@ -134,6 +138,8 @@ std::unique_ptr<Companion> Companion::open_or_create(const Place& place) {
       if (round > 100) throw Failure{Errc::busy, place.path + " is being removed again and again"};
       continue;
     }
+    if (errno == ELOOP) throw posix::Unsafe{place.path + " is a symbolic link; remove it"};
+    if (errno == EISDIR || errno == ENXIO) throw posix::Unsafe{place.path + " is not a regular file; remove it"};
     if (errno != ENOENT) posix::throw_errno("cannot open " + place.path);
     create(place);
   }
@@ -287,9 +293,9 @@ std::uint32_t Companion::allocate_text(std::uint32_t capacity) {
     std::byte* base = base_[i].load(std::memory_order_acquire);
     Word& used = i == 0 ? header().text_used : reinterpret_cast<SegmentHeader*>(base + (shape.text_at - kEntryStride - shape.begin))->text_used;
     const std::uint64_t room = shape.begin + shape.size - shape.text_at;
-    std::uint32_t start = used.load();
-    while (start + std::uint64_t{size} <= room)
-      if (used.compare_exchange_weak(start, start + size)) {
+    std::uint32_t present = used.load();
+    for (std::uint32_t start; (start = present & ~15u) + std::uint64_t{size} <= room;)
+      if (used.compare_exchange_weak(present, start + size)) {
         const std::uint64_t offset = shape.text_at + start;
         reinterpret_cast<TextBlock*>(base + (offset - shape.begin))->capacity = size - static_cast<std::uint32_t>(sizeof(TextBlock));
         return static_cast<std::uint32_t>(offset / 16);

@@ -39,16 +39,24 @@ long wake_one_in_queue(Entry& entry) {
   return posix::futex_wake(entry.queue);
 }
 
+void wake_all_in_queue(Entry& entry) {
+  entry.elders.fetch_add(1);
+  entry.queue.fetch_add(1);
+  if (entry.elder_count.load() != 0) posix::futex_wake_all(entry.elders);
+  posix::futex_wake_all(entry.queue);
+}
+
 // The heir's seat is empty: wakes the one who has slept longest to take it.
 void promote(Entry& entry) {
   if (wake_one_in_queue(entry) > 0) return;
   SHERLOCK_STEP("promote: nobody slept");
   std::uint64_t word = entry.word.load();
   if (!(word & gate::kQueue) || (word & gate::kHeir)) return;
-  // Nobody sleeps, so the mark may go; but somebody may be about to, on the count that it read before the mark went. Hence once more.
+  // Nobody sleeps, so the mark may go; but some may be about to, on the counts that they read before the mark went. Hence once more, and all of them:
+  // one alone might take the lock without leaving a mark, and the next release would wake nobody.
   if (!cas(entry.word, word, word & ~gate::kQueue)) return;
   SHERLOCK_STEP("promote: the mark is gone");
-  wake_one_in_queue(entry);
+  wake_all_in_queue(entry);
 }
 
 void wake_heir(Entry& entry) {

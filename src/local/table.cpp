@@ -23,6 +23,7 @@
 #include "local/parking.hpp"
 #include "local/presence.hpp"
 #include "local/steps.hpp"
+#include "local/wait_cells.hpp"
 #include "local/word.hpp"
 
 namespace sherlock::local {
@@ -123,7 +124,14 @@ Found Table::find_or_make(const KeyHash& hash, std::string_view ns, std::string_
   for (;;) {
     if (const Found found = find(hash)) return found;
     if (const auto mine = claim_spot(hash)) {
-      fill(*mine, hash, ns, name);
+      try {
+        fill(*mine, hash, ns, name);
+      } catch (...) {
+        // A claim of the living is nobody else's: whoever tried again and again on a full disk would take up place after place.
+        std::uint64_t claimed = mine->tenure;
+        mine->entry->tenure.compare_exchange_strong(claimed, next_tenure(claimed, Tenure::empty, companion_.presence().me()));
+        throw;
+      }
       if (const Found published = publish(*mine, hash)) return published;
     } else if (!recycle(hash)) {
       companion_.grow(companion_.segments());
@@ -247,11 +255,13 @@ bool Table::recycle(const KeyHash& hash) {
 bool Table::forget_unused(const Found& found) {
   Entry& entry = *found.entry;
   std::uint64_t word = entry.word.load();
-  if (gate::state(word) != GateState::free || gate::flags(word) != 0) return false;
+  if (gate::state(word) != GateState::free && gate::state(word) != GateState::reserved) return false;
+  // The marks of waiters may be those of the dead, for ever; who waits without a cell of its own is woken and finds the key anew.
+  if ((gate::state(word) == GateState::reserved || gate::flags(word) != 0) && WaitCells{companion_}.count(found.number) != 0) return false;
   if (stragglers::any(entry) || (entry.marks.load() & kAbandoned) != 0) return false;  // the next holder needs to know
   const std::uint64_t mine = gate::taken_by(companion_.presence().me(), word);
   SHERLOCK_STEP("recycle: judged");
-  if (!entry.word.compare_exchange_strong(word, mine)) return false;
+  if (!entry.word.compare_exchange_strong(word, mine | gate::flags(word))) return false;
   SHERLOCK_STEP("recycle: the gate is taken");
   if (found.current()) {
     forget(found, mine);

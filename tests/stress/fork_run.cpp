@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Threads lock, wait for each other on shared objects and make objects, while the main thread forks. Each child destroys what it inherited, makes a
-// lock of its own and takes it, within 2 s, and so does a child of its own; every tenth execs instead, and must not have been given what keeps a hold alive.
+// lock of its own and takes it, within 2 s, and so does a child of its own; every tenth execs instead, and must not have been given what keeps a
+// hold alive.
 #include <fmt/core.h>
 #include <spawn.h>
 

@@ -27,10 +27,11 @@ std::vector<Interval> copy_of(HoldLog& log) {
   return all;
 }
 
-bool is_short(const Interval& a, const Interval& b, std::int64_t limit) { return std::min(a.end - a.start, b.end - b.start) < limit; }
+// May have been lost without a word, where the store is removed.
+bool brief(const Interval& i) { return i.end - i.start < kUntoldBelow; }
 
 // Whoever was granted after another had ended must have the larger fence.
-std::uint64_t fences_back(std::vector<Interval> by_start) {
+std::uint64_t fences_back(std::vector<Interval> by_start, Removal removal) {
   std::erase_if(by_start, [](const Interval& i) { return i.kind == Hold::foreign; });
   std::vector<Interval> by_end = by_start;
   std::sort(by_end.begin(), by_end.end(), [](const Interval& a, const Interval& b) { return a.end < b.end; });
@@ -38,7 +39,8 @@ std::uint64_t fences_back(std::vector<Interval> by_start) {
   std::size_t ended = 0;
   for (const Interval& later : by_start) {
     for (; ended < by_end.size() && by_end[ended].end <= later.start; ++ended) highest = std::max(highest, by_end[ended].fence);
-    if (highest >= later.fence) ++wrong;
+    const bool of_the_removed = removal == Removal::of_everything && (later.told || later.killed || brief(later));
+    if (highest >= later.fence && !of_the_removed) ++wrong;
   }
   return wrong;
 }
@@ -57,7 +59,7 @@ Hold* HoldLog::begin(Hold::Kind kind, int worker, std::int64_t start, std::int64
   return &h;
 }
 
-Verdict judge(HoldLog& log, Removal removal, std::int64_t untold_below) {
+Verdict judge(HoldLog& log, Removal removal) {
   Verdict v;
   const std::vector<Interval> all = copy_of(log);
   std::vector<Interval> open;  // those that may still overlap what comes
@@ -69,22 +71,24 @@ Verdict judge(HoldLog& log, Removal removal, std::int64_t untold_below) {
     for (const Interval& first : open) {
       const bool with_foreigner = first.kind == Hold::foreign || next.kind == Hold::foreign;
       const bool told = first.told || first.killed;
-      if (removal == Removal::some && !with_foreigner && (told || next.told || next.killed)) {
+      if (removal != Removal::none && !with_foreigner && (told || next.told || next.killed)) {
         ++v.late_overlaps;
         continue;
       }
       // A foreigner knows nothing of leases: it may meet nobody, late or not.
       const bool over = first.kind == Hold::lease && next.kind != Hold::foreign && next.start >= first.deadline;
-      if (over)
-        ++(told ? v.late_overlaps : v.untold);
+      if (over && told)
+        ++v.late_overlaps;
+      else if (removal != Removal::none && !with_foreigner && (brief(first) || brief(next)))
+        ++v.short_untold;
       else
-        ++(removal == Removal::some && !with_foreigner && is_short(first, next, untold_below) ? v.short_untold : v.overlaps);
+        ++(over ? v.untold : v.overlaps);
     }
     open.push_back(next);
   }
   if (removal == Removal::none)
     for (const Interval& i : all) v.false_losses += i.told && (i.kind != Hold::lease || (i.answered != 0 && i.answered < i.deadline));
-  v.fences_back = fences_back(all);
+  v.fences_back = fences_back(all, removal);
   return v;
 }
 

@@ -41,13 +41,17 @@ struct Verdict {
   std::uint64_t fences_back = 0;
 };
 
-enum class Removal { none, some };
+enum class Removal {
+  none,
+  some,          // of what knows of holds; the files remain that say which fences are the later ones
+  of_everything  // also of that: who still uses what was removed has fences of an earlier time, and is told, or brief
+};
 
 // Promised is a report when the last look is older than 10 ms; the coarse clock that tells how old it is may be a tick behind.
 inline constexpr std::int64_t kUntoldBelow = 14'000'000;
 
-// With Removal::some a hold may be lost at any time; one of two that meet must have been told, unless it was
+// Where something is removed, a hold may be lost at any time; one of two that meet must have been told, unless it was
 // short. What is removed is never the file that foreigners lock, where there are any.
-Verdict judge(HoldLog& log, Removal removal, std::int64_t untold_below = 0);
+Verdict judge(HoldLog& log, Removal removal);
 
 }  // namespace stress

@@ -77,7 +77,8 @@ void one_hold(State& s, sherlock::BaseLock& lock, int worker, Dice& dice) {
 void work(State& s, const Store& store, int worker, std::uint64_t seed) {
   Dice dice{seed};
   std::vector<std::unique_ptr<sherlock::BaseLock>> locks;
-  for (const sherlock::Duration expire : {sherlock::Duration{5ms}, sherlock::Duration{9ms}, sherlock::Duration{14ms}, sherlock::Duration{20ms}, sherlock::never})
+  using sherlock::Duration;
+  for (const Duration expire : {Duration{5ms}, Duration{9ms}, Duration{14ms}, Duration{20ms}, sherlock::never})
     locks.push_back(store.lock("lease", {.expire = expire}));
   while (!s.stop) {
     one_hold(s, *locks[static_cast<std::size_t>(dice.between(0, 4))], worker, dice);
@@ -128,7 +129,7 @@ int leases(const Run& run, Removal removal) {
   std::vector<Stopped> stopped;
   const std::int64_t end = now_ns() + static_cast<std::int64_t>(run.seconds * 1e9);
   std::uint64_t kills = 0, stops = 0, removals = 0;
-  std::int64_t next_removal = removal == Removal::some ? 0 : INT64_MAX;
+  std::int64_t next_removal = removal == Removal::none ? INT64_MAX : 0;
   const auto is_stopped = [&](int worker) {
     for (const Stopped& one : stopped)
       if (one.worker == worker) return true;
@@ -170,16 +171,17 @@ int leases(const Run& run, Removal removal) {
   for (const pid_t pid : pids) failed += !reap(pid);
   for (const pid_t pid : foreigners) failed += !reap(pid);
 
-  const Verdict v = judge(s->log, removal, removal == Removal::some ? kUntoldBelow : 0);
-  fmt::print("{} holds ({} leases, {} foreign), {} stops, {} kills, {} removals, overlaps after a deadline or told {}, short ones untold {}, overlaps {}, untold {}, false losses {}, fences back {}, "
-             "timeouts {}, failed {}",
-             v.holds, v.leases, v.foreign, stops, kills, removals, v.late_overlaps, v.short_untold, v.overlaps, v.untold, v.false_losses, v.fences_back, s->timeouts.load(), failed);
+  const Verdict v = judge(s->log, removal);
+  fmt::print("{} holds ({} leases, {} foreign), {} stops, {} kills, {} removals, overlaps after a deadline or told {}, short ones untold {}, overlaps {}, "
+             "untold {}, false losses {}, fences back {}, timeouts {}, failed {}",
+             v.holds, v.leases, v.foreign, stops, kills, removals, v.late_overlaps, v.short_untold, v.overlaps, v.untold, v.false_losses, v.fences_back,
+             s->timeouts.load(), failed);
   return v.overlaps || v.untold || v.false_losses || v.fences_back || s->timeouts || failed || v.leases == 0;
 }
 
 }  // namespace
 
 int lease_run(const Run& run) { return leases(run, Removal::none); }
-int lease_removal_run(const Run& run) { return leases(run, Removal::some); }
+int lease_removal_run(const Run& run) { return leases(run, run.backend == "file" ? Removal::some : Removal::of_everything); }
 
 }  // namespace stress

@@ -21,12 +21,14 @@ namespace gate = local::gate;
 
 namespace {
 
-// A lock on its way from one of ours to the next counts as held.
+// A lock on its way from one of ours to the next counts as held, unless the next has died.
 bool is_held(shm::ShmStore& store, const local::Found& found, std::uint64_t word) {
   const GateState state = gate::state(word);
+  const local::Presence& presence = store.companion().presence();
   if (state == GateState::free) return false;
-  if (state == GateState::reserved) return true;
-  if (!store.companion().presence().alive(word)) return false;
+  if (state == GateState::reserved)
+    return (word & gate::kHeir) && presence.alive(local::Identity::unpack(static_cast<std::uint32_t>(found.entry->heir_id.load())));
+  if (!presence.alive(word)) return false;
   return state == GateState::held && !local::expired(*found.entry, word, clock().boottime());
 }
 

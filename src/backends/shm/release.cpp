@@ -2,6 +2,7 @@
 // The ends of a hold, and its renewal. Each is a compare-and-swap from exactly what this hold wrote, so a late one touches nothing of a successor's.
 #include "backends/shm/shm_impl.hpp"
 #include "local/expiry.hpp"
+#include "local/fence.hpp"
 #include "local/presence.hpp"
 #include "local/steps.hpp"
 
@@ -9,6 +10,14 @@ namespace sherlock {
 
 using local::GateState;
 namespace gate = local::gate;
+
+namespace {
+
+// A word's tag comes again after 134 million grants, which one process can make in the seconds that another hold of its own is late. The fence that is
+// recorded meanwhile tells the rounds apart: it never is above that of the present hold, and never as much as a round below.
+bool of_this_round(const local::Entry& entry, std::uint64_t fence) { return local::fence_of(entry.fence.load(), gate::tag(fence)) == fence; }
+
+}  // namespace
 
 bool ShmLock::Impl::release_at_once(std::uint64_t fence) {
   const Binding* const b = held_at_.load(std::memory_order_relaxed);
@@ -23,13 +32,14 @@ bool ShmLock::Impl::release(const Claim& claim) {
   const Binding* const b = held_at_.load(std::memory_order_relaxed);
   if (!b) return false;
   const bool there = b->store->current();
-  return local::pass_on(b->entry(), b->held_by_us | gate::tag(claim.fence)) && there;
+  return of_this_round(b->entry(), claim.fence) && local::pass_on(b->entry(), b->held_by_us | gate::tag(claim.fence)) && there;
 }
 
 bool ShmLock::Impl::renew(const Claim& claim) {
   const Binding* const b = held_at_.load(std::memory_order_relaxed);
   if (!b || !b->store->current()) return false;
   local::Entry& entry = b->entry();
+  if (!of_this_round(entry, claim.fence)) return false;
   const std::uint64_t mine = b->held_by_us | gate::tag(claim.fence);
   const auto ours = [&] { return gate::core(entry.word.load()) == mine; };
   if (claim.expire.is_infinite()) return ours();

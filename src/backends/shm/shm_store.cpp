@@ -7,7 +7,6 @@
 
 #include <cerrno>
 #include <tuple>
-#include <utility>
 
 #include "core/failure.hpp"
 #include "local/open_stores.hpp"
@@ -38,30 +37,32 @@ std::string ShmStore::segment_of(const ShmClient& client) {
 }
 
 std::shared_ptr<ShmStore> ShmStore::open(const ShmClient& client, posix::Missing missing) {
-  std::string segment = segment_of(client);
+  const std::string segment = segment_of(client);
   return Stores::find_or_open({segment, client.mode.value_or(0)}, [&]() -> std::shared_ptr<ShmStore> {
     posix::UniqueFd directory = open_directory();
     if (missing == posix::Missing::refuse) {
       struct stat present;
       if (posix::sys_fstatat(directory.get(), segment.c_str(), &present, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT) return nullptr;
     }
-    return std::shared_ptr<ShmStore>{new ShmStore{std::move(segment), client, std::move(directory)}};
+    return std::shared_ptr<ShmStore>{new ShmStore{segment, client, directory.get()}};
   });
 }
 
-ShmStore::ShmStore(std::string segment, const ShmClient& client, posix::UniqueFd directory)
-    : segment_{std::move(segment)}, directory_{std::move(directory)},
-      companion_{local::Companion::open({directory_.get(), segment_.c_str(), fmt::format("{}/{}", kDirectory, segment_), client.mode})},
+ShmStore::ShmStore(const std::string& segment, const ShmClient& client, int directory)
+    : companion_{local::Companion::open({directory, segment.c_str(), fmt::format("{}/{}", kDirectory, segment), client.mode})},
       table_{*companion_} {}
 
 bool ShmStore::current() {
+  if (gone_.load(std::memory_order_relaxed)) return false;
   if (!look_.due()) return true;
   struct stat now;
   const struct stat& ours = companion_->file_stat();
   if (posix::sys_fstatat(AT_FDCWD, companion_->path().c_str(), &now, AT_SYMLINK_NOFOLLOW) == 0 && now.st_ino == ours.st_ino &&
       now.st_dev == ours.st_dev && companion_->presence().intact())
     return true;
-  look_.make_due();  // who asks next is told the same
+  // For good: where a stranger closed our descriptor, the one that we open next has its number, and is none of this store's. Also for who asks next.
+  gone_.store(true, std::memory_order_relaxed);
+  look_.make_due();
   return false;
 }
 

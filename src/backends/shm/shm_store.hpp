@@ -5,6 +5,7 @@
 
 #include <sys/stat.h>
 
+#include <atomic>
 #include <memory>
 #include <string>
 
@@ -34,12 +35,11 @@ class ShmStore {
   bool look_is_due(std::int64_t wall) const { return look_.is_due(wall); }
 
  private:
-  ShmStore(std::string segment, const ShmClient& client, posix::UniqueFd directory);
+  ShmStore(const std::string& segment, const ShmClient& client, int directory);
 
-  const std::string segment_;
-  const posix::UniqueFd directory_;
   std::unique_ptr<local::Companion> companion_;
   local::Table table_;
+  std::atomic<bool> gone_{false};
   local::LookTimer look_;  // one for all locks of the segment: it is there or gone for all of them
 };
 
