@@ -148,11 +148,12 @@ class SHERLOCK_API BaseLock {
   // grant or a do_acquire with Attempt::last ends with such a call. Default: sleeps.
   virtual void do_wait(const Claim& claim, std::chrono::nanoseconds deadline, std::stop_token stop);
   // The short way, for a store that excludes threads and needs no claim where nobody is in the way (Threads::store_decides_at_once; `process` is
-  // Owner::process). The fence of a hold that never ends (`lease_ends` zero) or ends at that instant of CLOCK_BOOTTIME, granted because the key was free
+  // Owner::process, `wall` the wall clock of some milliseconds ago in nanoseconds, for people). The fence of a hold that never ends (`lease_ends` zero) or
+  // ends at that instant of CLOCK_BOOTTIME, granted because the key was free
   // and not abandoned; 0 where that cannot be said at once: then do_acquire is asked. do_release and do_renew know such a hold by claim.fence.
-  virtual std::uint64_t do_acquire_at_once(std::uint64_t process, std::chrono::nanoseconds lease_ends) noexcept;
+  virtual std::uint64_t do_acquire_at_once(std::uint64_t process, std::int64_t wall, std::chrono::nanoseconds lease_ends) noexcept;
   // Whether the hold with that fence was let go. False: nothing was touched, and do_release is asked.
-  virtual bool do_release_at_once(std::uint64_t process, std::uint64_t fence) noexcept;
+  virtual bool do_release_at_once(std::uint64_t process, std::uint64_t fence, std::int64_t wall) noexcept;
   // See inheritable().
   virtual std::vector<int> do_inheritable(const Claim& claim) const;
 
@@ -181,6 +182,7 @@ class SHERLOCK_API BaseLock {
   void establish(Owner owner, const Grant& grant, std::chrono::nanoseconds lease_ends) noexcept;
   bool settle_old_hold() noexcept;
   enum class Quick { released, let_go, neither };
+  bool surely_in_time(std::int64_t wall) const noexcept;
   Quick let_go_quickly(Hold& hold) noexcept;
   bool end_hold(const Hold& hold);
   bool tell_store(const Hold& hold, bool late);
@@ -211,6 +213,7 @@ class SHERLOCK_API BaseLock {
   std::atomic<std::uint64_t> process_{0};  // whose hold it is: a forked child sees another number
   std::atomic<std::uint64_t> fence_{0};
   std::atomic<std::int64_t> lease_ends_{0};  // Clock::boottime(); only where expire is not never
+  std::atomic<std::int64_t> granted_wall_{0}, granted_monotonic_{0};  // coarse readings before the grant, likewise; see at_once.cpp
   std::atomic<bool> abandoned_{false};
   std::atomic<std::uint64_t> told_{0};  // the last hold of which on_lost has heard
   mutable std::atomic<detail::Turn*> turn_{nullptr};  // whose turn among threads that share the object; made when needed

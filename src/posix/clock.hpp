@@ -20,7 +20,8 @@ inline std::chrono::nanoseconds read_clock(clockid_t id) {
   return std::chrono::nanoseconds{std::int64_t{t.tv_sec} * 1'000'000'000 + t.tv_nsec};
 }
 
-// The wall clock as of some milliseconds ago, in nanoseconds. For `since`, and for deciding when to look again; nothing that decides about a lock.
+// As of some milliseconds ago, in nanoseconds. The wall clock is for `since`, and for deciding when to look again; nothing that decides about a lock.
 inline std::int64_t coarse_wall() { return read_clock(CLOCK_REALTIME_COARSE).count(); }
+inline std::int64_t coarse_monotonic() { return read_clock(CLOCK_MONOTONIC_COARSE).count(); }
 
 }  // namespace sherlock::posix

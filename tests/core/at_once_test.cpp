@@ -38,13 +38,13 @@ class QuickLock final : public BaseLock {
   }
   bool give_back(std::uint64_t fence) { return store_.holder.compare_exchange_strong(fence, 0); }
 
-  std::uint64_t do_acquire_at_once(std::uint64_t, std::chrono::nanoseconds lease_ends) noexcept override {
+  std::uint64_t do_acquire_at_once(std::uint64_t, std::int64_t, std::chrono::nanoseconds lease_ends) noexcept override {
     ++store_.quick_acquires;
     if (!store_.quick) return 0;
     store_.lease_ends = lease_ends;
     return take();
   }
-  bool do_release_at_once(std::uint64_t, std::uint64_t fence) noexcept override {
+  bool do_release_at_once(std::uint64_t, std::uint64_t fence, std::int64_t) noexcept override {
     ++store_.quick_releases;
     return store_.quick_release && give_back(fence);
   }

@@ -92,9 +92,8 @@ void ShmLock::Impl::record_label(const Binding& b) noexcept try {
 } catch (...) {
 }
 
-std::uint64_t ShmLock::Impl::acquire_at_once(std::chrono::nanoseconds lease_ends) {
+std::uint64_t ShmLock::Impl::acquire_at_once(std::int64_t wall, std::chrono::nanoseconds lease_ends) {
   const Binding* const b = binding_.load(std::memory_order_acquire);
-  const std::int64_t wall = posix::coarse_wall();
   if (!b || b->store->look_is_due(wall)) [[unlikely]]
     return 0;
   const std::uint64_t word = b->entry().word.load();

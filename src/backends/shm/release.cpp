@@ -19,9 +19,9 @@ bool of_this_round(const local::Entry& entry, std::uint64_t fence) { return loca
 
 }  // namespace
 
-bool ShmLock::Impl::release_at_once(std::uint64_t fence) {
+bool ShmLock::Impl::release_at_once(std::uint64_t fence, std::int64_t wall) {
   const Binding* const b = held_at_.load(std::memory_order_relaxed);
-  if (b->store->look_is_due(posix::coarse_wall())) [[unlikely]]
+  if (b->store->look_is_due(wall)) [[unlikely]]
     return false;
   const std::uint64_t mine = b->held_by_us | gate::tag(fence);
   std::uint64_t word = mine;

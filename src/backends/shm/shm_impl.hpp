@@ -31,8 +31,8 @@ class __attribute__((visibility("hidden"))) ShmLock::Impl {
   const ShmClient& client() const { return client_; }
 
   // The short ways: 0 and false where they do not do.
-  std::uint64_t acquire_at_once(std::chrono::nanoseconds lease_ends);
-  bool release_at_once(std::uint64_t fence);
+  std::uint64_t acquire_at_once(std::int64_t wall, std::chrono::nanoseconds lease_ends);
+  bool release_at_once(std::uint64_t fence, std::int64_t wall);
   std::optional<Grant> acquire(const Claim& claim);
   void wait(const Claim& claim, std::chrono::nanoseconds until, std::stop_token stop);
   bool release(const Claim& claim);

@@ -39,13 +39,13 @@ ShmLock::Impl& ShmLock::impl() const {
 
 std::string ShmLock::segment() const { return "/" + shm::ShmStore::segment_of(impl_.load()->client()); }
 
-std::uint64_t ShmLock::do_acquire_at_once(std::uint64_t process, std::chrono::nanoseconds lease_ends) noexcept {
+std::uint64_t ShmLock::do_acquire_at_once(std::uint64_t process, std::int64_t wall, std::chrono::nanoseconds lease_ends) noexcept {
   Impl* const present = impl_.load(std::memory_order_acquire);
-  return present->process() == process ? present->acquire_at_once(lease_ends) : 0;
+  return present->process() == process ? present->acquire_at_once(wall, lease_ends) : 0;
 }
-bool ShmLock::do_release_at_once(std::uint64_t process, std::uint64_t fence) noexcept {
+bool ShmLock::do_release_at_once(std::uint64_t process, std::uint64_t fence, std::int64_t wall) noexcept {
   Impl* const present = impl_.load(std::memory_order_acquire);
-  return present->process() == process && present->release_at_once(fence);
+  return present->process() == process && present->release_at_once(fence, wall);
 }
 
 std::optional<Grant> ShmLock::do_acquire(const Claim& claim) { return impl().acquire(claim); }
