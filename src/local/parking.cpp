@@ -21,10 +21,10 @@ using std::chrono::nanoseconds;
 namespace {
 
 constexpr nanoseconds kSlice = milliseconds{50};        // the longest sleep without a look
-constexpr nanoseconds kBlindSlice = milliseconds{5};    // the same where a death would wake nobody
+constexpr nanoseconds kBlindSlice = milliseconds{8};    // the same where a death would wake nobody; a death is to be noticed within 10
 constexpr nanoseconds kHandAfter = milliseconds{1};     // an heir that has waited this long asks for the lock to be handed over
 constexpr nanoseconds kReservation = milliseconds{5};   // how long a reservation counts: the heir may be stopped
-constexpr nanoseconds kForeignStale = milliseconds{20}; // how long a waiter for a foreigner may stand still before it is doubted
+constexpr nanoseconds kForeignStale = milliseconds{60}; // how long a waiter for a foreigner may stand still before it is doubted
 constexpr nanoseconds kFirstNap = microseconds{20};     // between looks at the presence of one who is dying,
 constexpr nanoseconds kLastNap = milliseconds{2};       // doubling up to this, then kBlindSlice
 
@@ -157,6 +157,7 @@ void Waiter::wait(Companion& companion, const Found& found, nanoseconds until, s
                                      stopped.store(1);
                                      posix::futex_wake_all(stopped);
                                    }};
+  nanoseconds entered{};
   for (;;) {
     // Before the word: what is changed after our look at the word must find us unwilling to sleep.
     const std::uint32_t queue = entry.queue.load(), elders = entry.elders.load(), heir = entry.heir.load();
@@ -173,7 +174,10 @@ void Waiter::wait(Companion& companion, const Found& found, nanoseconds until, s
         heir_ = false;
         continue;
       }
-      return sleep_as_heir(companion, found, word, heir, now, until, stopped);
+      if (entered.count() == 0) entered = now;
+      // A nap that nobody cut short is not worth asking the store: another look at the word is.
+      if (!sleep_as_heir(companion, found, word, heir, now, until, stopped) || now - entered >= kSlice) return;
+      continue;
     }
     if (!(word & gate::kHeir)) {
       if (!(word & gate::kQueue) || slept_) {  // nobody has slept longer
@@ -201,7 +205,8 @@ void Waiter::wait(Companion& companion, const Found& found, nanoseconds until, s
   }
 }
 
-void Waiter::sleep_as_heir(Companion& companion, const Found& found, std::uint64_t word, std::uint32_t heir_word, nanoseconds now,
+// True: it was a nap, because nobody would have woken us, and nobody has.
+bool Waiter::sleep_as_heir(Companion& companion, const Found& found, std::uint64_t word, std::uint32_t heir_word, nanoseconds now,
                            nanoseconds until, const Word& stopped) {
   Entry& entry = *found.entry;
   until = std::min(until, now + kSlice);
@@ -210,7 +215,7 @@ void Waiter::sleep_as_heir(Companion& companion, const Found& found, std::uint64
     wanted |= gate::kHand;
   else
     until = std::min(until, since_ + kHandAfter);
-  if (wanted != word && !cas(entry.word, word, wanted)) return;
+  if (wanted != word && !cas(entry.word, word, wanted)) return false;
   SHERLOCK_STEP("wait: marked as asleep");
 
   if (gate::state(word) == GateState::held)
@@ -221,6 +226,7 @@ void Waiter::sleep_as_heir(Companion& companion, const Found& found, std::uint64
 
   posix::FutexWaiter on[3] = {{entry.heir, heir_word}, {stopped, 0}, {}};
   unsigned count = 2;
+  bool nap = false;
   const Identity owner = Identity::of(word);
   const bool owned = gate::state(word) != GateState::free && gate::state(word) != GateState::reserved;
   if (owned) {
@@ -229,7 +235,7 @@ void Waiter::sleep_as_heir(Companion& companion, const Found& found, std::uint64
     if (Presence::watched(life)) {
       dying_ = {};
       const std::uint32_t armed = presence.ask_to_be_woken(owner);
-      if (armed == 0) return;
+      if (armed == 0) return false;
       on[count++] = {presence.life(owner), armed};
     } else {
       // Its thread is gone, and the process is dying, or lives on without that thread, or left a child that keeps the hold alive.
@@ -238,6 +244,7 @@ void Waiter::sleep_as_heir(Companion& companion, const Found& found, std::uint64
         dying_nap_ = kFirstNap;
       }
       until = std::min(until, now + dying_nap_);
+      nap = true;
       dying_nap_ = dying_nap_ >= kLastNap ? kBlindSlice : 2 * dying_nap_;
     }
   }
@@ -247,6 +254,7 @@ void Waiter::sleep_as_heir(Companion& companion, const Found& found, std::uint64
   // The kernel wakes one sleeper of a dead thread's word; there may be more.
   if (woken == 2) posix::futex_wake_all(companion.presence().life(owner));
   slept_ = true;
+  return nap && woken < 0;
 }
 
 void Waiter::sleep_in_queue(Entry& entry, std::uint64_t word, std::uint32_t queue_word, std::uint32_t elders_word, nanoseconds now,

@@ -83,7 +83,7 @@ class Waiter {
  private:
   bool has_seat(const Entry& entry, std::uint64_t word) const;
   bool sit_down(Entry& entry, std::uint64_t word);
-  void sleep_as_heir(Companion& companion, const Found& found, std::uint64_t word, std::uint32_t heir_word, std::chrono::nanoseconds now,
+  bool sleep_as_heir(Companion& companion, const Found& found, std::uint64_t word, std::uint32_t heir_word, std::chrono::nanoseconds now,
                      std::chrono::nanoseconds until, const Word& stopped);
   void sleep_in_queue(Entry& entry, std::uint64_t word, std::uint32_t queue_word, std::uint32_t elders_word, std::chrono::nanoseconds now,
                       std::chrono::nanoseconds until, const Word& stopped);
