@@ -11,4 +11,5 @@
 #include <sherlock/options.hpp>
 #include <sherlock/registry.hpp>
 #include <sherlock/shm_lock.hpp>
+#include <sherlock/sqlite_lock.hpp>
 #include <sherlock/version.hpp>

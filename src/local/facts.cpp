@@ -37,7 +37,8 @@ Holder facts_of(const Companion& companion, const Table& table, const Found& fou
   const auto text = table.text(*found.entry);
   holder.label = text && text->label ? *text->label : holder.program;
   const nanoseconds since{static_cast<std::int64_t>(found.entry->since.load())};
-  holder.since = system_clock::time_point{std::chrono::duration_cast<system_clock::duration>(since)};
+  // Anybody may have written it: what lies before 1970 is nobody's time, and cannot be counted with.
+  if (since.count() > 0) holder.since = system_clock::time_point{std::chrono::duration_cast<system_clock::duration>(since)};
   holder.fence = found.entry->fence.load();
   if (const std::uint64_t micros = found.entry->expiry.load() >> 16) {
     const nanoseconds left = nanoseconds{static_cast<std::int64_t>(micros * kMicros)} - clock().boottime();

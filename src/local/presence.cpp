@@ -89,7 +89,8 @@ bool Presence::withdraw() {
 bool Presence::alive(Identity who) const {
   if (who == me_) return true;
   if (who.slot >= kSlots || (slots_[who.slot].generation.load() & gate::kGenerationMask) != who.generation) return false;
-  return anybody_else_has(file_.get(), kPresenceByte + who.slot, 1);
+  // Where a stranger closed our descriptor, and the number is another file's by now, nobody has anything: who cannot tell takes nobody for dead.
+  return anybody_else_has(file_.get(), kPresenceByte + who.slot, 1) || !file_.intact();
 }
 
 bool Presence::anybody(int file) { return anybody_else_has(file, kPresenceByte, kSlots); }

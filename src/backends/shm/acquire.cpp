@@ -24,7 +24,7 @@ namespace gate = local::gate;
 
 ShmLock::Impl::Impl(const std::string& key, ShmClient client, std::string label)
     : process_{posix::process_token()}, client_{std::move(client)}, hash_{local::KeyHash::of(key)},
-      label_{label == posix::program_name() ? std::string{} : std::move(label)} {
+      own_label_{label != posix::program_name()}, label_{std::move(label)} {
   shm::ShmStore::open(client_, posix::Missing::create);
 }
 
@@ -73,7 +73,7 @@ const ShmLock::Impl::Binding& ShmLock::Impl::rebind(const Claim& claim) {
   entry.expiry.store(expiry, std::memory_order_release);
   SHERLOCK_STEP("shm grant: the expiry is recorded");
   entry.since.store(static_cast<std::uint64_t>(wall), std::memory_order_relaxed);
-  if (!label_.empty() || (entry.marks.load(std::memory_order_relaxed) & local::kOwnLabel) != 0) [[unlikely]]
+  if (own_label_ || (entry.marks.load(std::memory_order_relaxed) & local::kOwnLabel) != 0) [[unlikely]]
     record_label(b);
   if (held_at_.load(std::memory_order_relaxed) != &b) [[unlikely]]
     held_at_.store(&b, std::memory_order_relaxed);
@@ -82,7 +82,7 @@ const ShmLock::Impl::Binding& ShmLock::Impl::rebind(const Claim& claim) {
 
 // For people: what goes wrong with it is no reason not to have the lock.
 void ShmLock::Impl::record_label(const Binding& b) noexcept try {
-  if (label_.empty()) {
+  if (!own_label_) {
     b.store->table().write_default_label(b.entry());
     b.entry().marks.store(0);
   } else {

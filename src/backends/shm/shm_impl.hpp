@@ -66,7 +66,8 @@ class __attribute__((visibility("hidden"))) ShmLock::Impl {
   const std::uint64_t process_;
   const ShmClient client_;
   const local::KeyHash hash_;
-  const std::string label_;  // empty: the program's name
+  const bool own_label_;  // not the program's name, which stands in the process's slot
+  const std::string label_;
 
   mutable std::mutex binding_mutex_;
   std::vector<std::unique_ptr<const Binding>> bindings_;

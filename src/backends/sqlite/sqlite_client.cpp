@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include <sherlock/error.hpp>
+#include <sherlock/sqlite_lock.hpp>
+
+namespace sherlock {
+namespace {
+
+constexpr std::size_t kLongestTable = 64;
+
+[[noreturn]] void refuse(std::string_view text, std::string_view what) {
+  throw ConfigurationException{fmt::format("client '{}': {}; it is PATH, with ?table=NAME behind it where the database is yours", text, what), {}, "sqlite"};
+}
+
+// Names that need no quotes, so that people can type them into sqlite3(1).
+bool is_table_name(std::string_view name) {
+  const auto letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; };
+  const auto reserved = [&] {
+    constexpr std::string_view kPrefix = "sqlite_";
+    return std::equal(kPrefix.begin(), kPrefix.end(), name.begin(), name.begin() + static_cast<std::ptrdiff_t>(std::min(kPrefix.size(), name.size())),
+                      [](char a, char b) { return a == (b >= 'A' && b <= 'Z' ? b - 'A' + 'a' : b); });
+  };
+  return !name.empty() && name.size() <= kLongestTable && letter(name.front()) && !reserved() &&
+         std::all_of(name.begin(), name.end(), [&](char c) { return letter(c) || (c >= '0' && c <= '9'); });
+}
+
+}  // namespace
+
+SqliteClient::SqliteClient(std::string_view text) {
+  const std::size_t question = text.find('?');
+  path = text.substr(0, question);
+  if (path.find('\0') != std::string::npos) refuse(path.c_str(), "a path holds no zero byte");
+  if (path == ":memory:") refuse(text, "a database in memory is nobody else's");
+  if (question == std::string_view::npos) return;
+  constexpr std::string_view kTable = "table=";
+  const std::string_view option = text.substr(question + 1);
+  if (!option.starts_with(kTable)) refuse(text, fmt::format("'{}' is not understood", option));
+  table = option.substr(kTable.size());
+  if (!is_table_name(table)) refuse(text, fmt::format("'{}' is no name for a table: letters, digits and _, not sqlite_", table));
+  if (path.empty()) refuse(text, "a table of which database");
+}
+
+}  // namespace sherlock
