@@ -54,10 +54,15 @@ FileStore::FileStore(const FileClient& client, std::string path, posix::UniqueFd
 }
 
 bool FileStore::current() const {
+  // For good: where a stranger closed our descriptor, the one that we open next may have its number, and is none of this store's.
+  if (absent_.load(std::memory_order_relaxed)) return false;
+  if (!companion_->presence().intact()) {
+    absent_.store(true, std::memory_order_relaxed);
+    return false;
+  }
   struct stat directory, companion;
   return posix::sys_fstatat(AT_FDCWD, path_.c_str(), &directory, AT_SYMLINK_NOFOLLOW) == 0 && same_file(directory, directory_stat_) &&
-         posix::sys_fstatat(directory_.get(), kCompanion, &companion, AT_SYMLINK_NOFOLLOW) == 0 && same_file(companion, companion_stat_) &&
-         companion_->presence().intact();
+         posix::sys_fstatat(directory_.get(), kCompanion, &companion, AT_SYMLINK_NOFOLLOW) == 0 && same_file(companion, companion_stat_);
 }
 
 }  // namespace sherlock::file

@@ -3,6 +3,7 @@
 // for locks of static duration may outlive everything else. After a fork the child opens its own.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -44,6 +45,7 @@ class FileStore {
   std::unique_ptr<local::Companion> companion_;
   local::Table table_;
   struct stat directory_stat_, companion_stat_;
+  mutable std::atomic<bool> absent_{false};  // our presence is lost
 };
 
 }  // namespace sherlock::file

@@ -14,6 +14,7 @@
 #include "core/key.hpp"
 #include "local/parking.hpp"
 #include "local/presence.hpp"
+#include "local/wait_cells.hpp"
 #include "local/steps.hpp"
 #include "posix/descriptors.hpp"
 
@@ -85,10 +86,13 @@ bool remove_lock(file::FileStore& store, const std::string& name) {
   const auto found = store.table().find(local::KeyHash::of(std::string_view{name}.substr(0, name.size() - kSuffix.size())));
   if (!found) return remove_file(store, name);
   std::uint64_t word = found.entry->word.load();
-  if (local::gate::state(word) != local::GateState::free || local::gate::flags(word) != 0 || found.entry->marks.load() != 0) return false;
+  const local::GateState state = local::gate::state(word);
+  if ((state != local::GateState::free && state != local::GateState::reserved) || found.entry->marks.load() != 0) return false;
+  // The marks of waiters may be those of the dead, for ever.
+  if ((state == local::GateState::reserved || local::gate::flags(word) != 0) && local::WaitCells{store.companion()}.count(found.number) != 0) return false;
   const std::uint64_t mine = local::gate::taken_by(store.companion().presence().me(), word);
   SHERLOCK_STEP("clean: judged");
-  if (!found.entry->word.compare_exchange_strong(word, mine)) return false;
+  if (!found.entry->word.compare_exchange_strong(word, mine | local::gate::flags(word))) return false;
   SHERLOCK_STEP("clean: the gate is taken");
   if (!found.current() || !remove_file(store, name)) {
     local::pass_on(*found.entry, mine);

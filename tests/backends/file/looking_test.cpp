@@ -266,6 +266,24 @@ TEST_CASE("a cleaned lock's fences go on", "[file]") {
   }
 }
 
+TEST_CASE("what dead waiters leave behind does not keep a lock from being cleaned", "[file][process]") {
+  const Ground ground;
+  auto lock = ground.lock();
+  lock.acquire();
+  std::vector<Child> waiters;
+  for (int w = 0; w < 3; ++w)
+    waiters.emplace_back([&] {
+      auto mine = ground.lock("x", {.timeout = forever});
+      mine.acquire();
+      return 1;
+    });
+  REQUIRE(eventually([&] { return lock.holder()->waiting == std::uint64_t{3}; }));
+  for (Child& waiter : waiters) waiter.kill();
+  lock.release();
+  CHECK(FileLock::clean(ground.store) == 1);
+  CHECK(FileLock::list(ground.store).empty());
+}
+
 TEST_CASE("cleaning forgets a lock whose file is gone already", "[file]") {
   const Ground ground;
   {

@@ -57,7 +57,8 @@ MUTANTS = [
            ('from == Taking::expired ? local::stragglers::count(entry) : 0;', '0;')),
     Mutant('straggler-counted-after-the-gate', GRANT, 'stuck', 'take-over', 'kill', 'gate: taken',
            ('from == Taking::expired ? local::stragglers::count(entry) : 0;', '0;'),
-           ('    SHERLOCK_STEP("gate: taken");\n', '    SHERLOCK_STEP("gate: taken");\n    if (from == Taking::expired) local::stragglers::count(entry);\n')),
+           ('    SHERLOCK_STEP("gate: taken");\n', '    SHERLOCK_STEP("gate: taken");\n'
+            '    if (from == Taking::expired) local::stragglers::count(entry);\n')),
     Mutant('straggler-of-a-failed-take-over-not-taken-back', GRANT, 'overlap', 'take-over', 'stop', 'gate: the straggler is counted',
            left_out('      if (from == Taking::expired) local::stragglers::take_back(entry, counted_in);\n')),
     Mutant('stragglers-counted-for-ever', GRANT, 'overlap', 'take-over', 'kill', 'gate: the straggler is counted',
@@ -69,7 +70,8 @@ MUTANTS = [
     Mutant('release-leaves-the-gate-open', RELEASE, 'overlap', 'short lease', 'hold', 'release: looked',
            ('  if (lease) {\n    std::uint64_t word', '  if (lease && entry.word.load() == 0) {\n    std::uint64_t word')),
     Mutant('release-gate-before-the-file', RELEASE, 'overlap', 'threads', 'hold', 'release: the straggler is counted out',
-           ('unlocked = (there || file_.intact()) && file_.unlock();', 'if (ours) ours = local::pass_on(entry, mine);\n    SHERLOCK_STEP("release: the straggler is counted out");\n'
+           ('unlocked = (there || file_.intact()) && file_.unlock();',
+            'if (ours) ours = local::pass_on(entry, mine);\n    SHERLOCK_STEP("release: the straggler is counted out");\n'
             '    unlocked = (there || file_.intact()) && file_.unlock();'),
            ('  if (ours) ours = local::pass_on(entry, mine);\n  return', '  return')),
     Mutant('release-straggler-not-taken-back', RELEASE, 'overlap', 'take-over', 'none', '',
@@ -86,7 +88,8 @@ MUTANTS = [
     # ---- renew
     Mutant('renew-word-before-the-record', RELEASE, 'stuck', 'short lease', 'stop', 'renew: recorded',
            left_out('  if (!entry.expiry.compare_exchange_strong(before, expiry)) return false;\n  SHERLOCK_STEP("renew: recorded");\n'),
-           ('  SHERLOCK_STEP("renew: done");\n', '  SHERLOCK_STEP("renew: recorded");\n  if (!entry.expiry.compare_exchange_strong(before, expiry)) return false;\n')),
+           ('  SHERLOCK_STEP("renew: done");\n',
+            '  SHERLOCK_STEP("renew: recorded");\n  if (!entry.expiry.compare_exchange_strong(before, expiry)) return false;\n')),
     Mutant('renew-records-blindly', RELEASE, 'overlap', 'renew', 'hold', 'renew: looked',
            ('  if (!entry.expiry.compare_exchange_strong(before, expiry)) return false;\n', '  (void)before, entry.expiry.store(expiry);\n')),
     Mutant('renew-writes-the-word-blindly', RELEASE, 'lost', 'renew', 'hold', 'renew: recorded',
@@ -106,7 +109,7 @@ MUTANTS = [
            ('if (before == after && !probed(before)) return false;', 'if (before != after + 1) return false;')),
     # ---- clean
     Mutant('clean-without-the-gate', LOOK, 'table', 'clean', 'hold', 'clean: the file is gone',
-           left_out('  if (!found.entry->word.compare_exchange_strong(word, mine)) return false;\n')),
+           left_out('  if (!found.entry->word.compare_exchange_strong(word, mine | local::gate::flags(word))) return false;\n')),
     Mutant('forget-word-before-the-tenure', TABLE, 'table', 'clean', 'hold', 'forget: the word is free',
            left_out('  found.entry->tenure.compare_exchange_strong(tenure, next_tenure(found.tenure, Tenure::empty, companion_.presence().me()));\n'),
            ('  SHERLOCK_STEP("forget: the word is free");\n', '  SHERLOCK_STEP("forget: the word is free");\n'
@@ -140,7 +143,8 @@ MUTANTS = [
     # ---- companion
     Mutant('companion-published-before-it-is-written', COMPANION, 'table', 'create', 'hold', 'create: published',
            left_out('  initialise(static_cast<std::byte*>(region->get_address()), 0);\n'),
-           ('  SHERLOCK_STEP("create: published");\n', '  SHERLOCK_STEP("create: published");\n  initialise(static_cast<std::byte*>(region->get_address()), 0);\n')),
+           ('  SHERLOCK_STEP("create: published");\n',
+            '  SHERLOCK_STEP("create: published");\n  initialise(static_cast<std::byte*>(region->get_address()), 0);\n')),
     Mutant('companion-made-by-another-is-an-error', COMPANION, 'failed', 'create', 'hold', 'create: written',
            (' != 0 && errno != EEXIST)', ' != 0)')),
     Mutant('remake-without-keeping-others-out', COMPANION, 'fence', 'another boot', 'hold', 'remake: begun',
@@ -149,7 +153,8 @@ MUTANTS = [
            left_out('  if (header().format == kFormat) header().floor.store(floor);\n')),
     Mutant('grow-published-before-there-is-room', COMPANION, 'failed', 'grow', 'kill', 'grow: published',
            ('  const SegmentShape shape = segment_shape(segments);\n  if (posix::sys_fallocate',
-            '  const SegmentShape shape = segment_shape(segments);\n  header().segments.compare_exchange_strong(segments, segments + 1);\n  SHERLOCK_STEP("grow: published");\n'
+            '  const SegmentShape shape = segment_shape(segments);\n  header().segments.compare_exchange_strong(segments, segments + 1);\n'
+            '  SHERLOCK_STEP("grow: published");\n'
             '  if (posix::sys_fallocate')),
     # ---- waking
     Mutant('release-wakes-nobody', PARKING, 'slow', 'hand-over', 'none', '',
