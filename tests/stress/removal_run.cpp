@@ -110,7 +110,7 @@ int removal_run(const Run& run) {
   std::uint64_t failed = 0;
   for (const pid_t pid : pids) failed += !reap(pid);
 
-  const Verdict v = judge(s->log, store.is_files() ? Removal::some : Removal::of_everything);
+  const Verdict v = judge(s->log, Removal::of_everything);
   fmt::print("{} holds, {} removals, losses told {}, overlaps told {}, short ones untold {}, untold {}, fences back {}, refused {}, timeouts {}, "
              "failed {}",
              v.holds, removals, s->losses.load(), v.late_overlaps, v.short_untold, v.overlaps, v.fences_back, s->refused.load(), s->timeouts.load(),

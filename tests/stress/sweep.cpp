@@ -115,6 +115,9 @@ int kill_after(pid_t victim, long instructions, int status) {
   return status;
 }
 
+// Whoever is stopped inside a SQLite database stops all others there; they are told, and must go on when it does.
+bool stops_everybody(const std::string& backend) { return backend == "sqlite"; }
+
 // False: the victim came through, so there are no more points.
 bool hurt_once(const std::string& backend, const Scene& scene, int signal, long at, Figures& f) {
   const Store store{backend};
@@ -131,7 +134,7 @@ bool hurt_once(const std::string& backend, const Scene& scene, int signal, long 
   const bool hurt = WIFSIGNALED(status) || WIFSTOPPED(status);
   std::int64_t from = now_ns();
   if (WIFSTOPPED(status)) {
-    judge_survivor(f, start_survivor(store, "other"), from);
+    if (!stops_everybody(backend)) judge_survivor(f, start_survivor(store, "other"), from);
     kill(victim, SIGCONT);
     if (!reap(victim)) ++f.failed;
     from = now_ns();
@@ -172,6 +175,10 @@ int sweep(int signal, const char* what, const Wanted& wanted) {
   for (const Scene& scene : scenes()) {
     if (!wanted.scene.empty() && wanted.scene != scene.name) continue;
     if (scene.only_files && !Store{wanted.backend}.is_files()) continue;
+    if (signal == SIGSTOP && scene.competes && stops_everybody(wanted.backend)) {
+      fmt::print("{} {}: skipped: who waits is refused while a process is stopped inside the database\n", what, scene.name);
+      continue;
+    }
     Figures f;
     bool hurt = true;
     if (signal == kStep) {
