@@ -9,7 +9,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
-#include <shared_mutex>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <typeinfo>
@@ -110,7 +110,7 @@ class SHERLOCK_API Registry {
 
   std::shared_ptr<const Config> snapshot() const;
 
-  mutable std::shared_mutex mutex_;
+  mutable std::mutex mutex_;
   std::vector<Backend> backends_;  // in alphabetical order
   std::shared_ptr<const Config> config_;
   bool process_wide_ = false;  // its configuration is also that of locks made by their own class

@@ -53,7 +53,7 @@ void Registry::configure(const Config& change) {
     }
     const auto options = std::make_shared<const Options>(options_of(*after));
 
-    const std::unique_lock guard{mutex_};
+    const std::lock_guard guard{mutex_};
     if (config_ != before) continue;  // another thread was faster: its change stays, and this one goes on top
     config_ = after;
     if (process_wide_) detail::set_configured_options(options);

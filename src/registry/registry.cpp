@@ -93,7 +93,7 @@ void Registry::add(Backend backend) {
   if (!is_backend_name(backend.name()))
     refuse(backend.name(), fmt::format("\"{}\" cannot be the name of a backend: use one or more of a-z, 0-9, _ and -",
                                        detail::printable(backend.name())));
-  const std::unique_lock guard{mutex_};
+  const std::lock_guard guard{mutex_};
   const auto place = std::ranges::lower_bound(backends_, backend.name(), {}, &Backend::name);
   if (place != backends_.end() && place->name() == backend.name())
     refuse(backend.name(), fmt::format("there is a backend \"{}\" already: register yours under another name", backend.name()));
@@ -102,7 +102,7 @@ void Registry::add(Backend backend) {
 
 Backend Registry::find(std::string_view name) const {
   {
-    const std::shared_lock guard{mutex_};
+    const std::lock_guard guard{mutex_};
     const auto place = std::ranges::lower_bound(backends_, name, {}, &Backend::name);
     if (place != backends_.end() && place->name() == name) return *place;
   }
@@ -110,14 +110,14 @@ Backend Registry::find(std::string_view name) const {
 }
 
 std::vector<std::string> Registry::names() const {
-  const std::shared_lock guard{mutex_};
+  const std::lock_guard guard{mutex_};
   std::vector<std::string> names;
   std::ranges::transform(backends_, std::back_inserter(names), &Backend::name);
   return names;
 }
 
 std::shared_ptr<const Config> Registry::snapshot() const {
-  const std::shared_lock guard{mutex_};
+  const std::lock_guard guard{mutex_};
   return config_;
 }
 
