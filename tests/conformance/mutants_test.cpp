@@ -43,9 +43,16 @@ TEST_CASE("every clause has a mutant", "[conformance]") {
 
 TEST_CASE("every mutant is caught by its clause", "[conformance]") {
   const auto& mutants = reference::mutants();
+  // Some break by chance only: he who starves nobody on purpose may starve nobody for once. Caught is who is caught in one of a few trials.
+  constexpr int kTrials = 4;
   const auto verdicts = all_at_once(mutants.size(), [&](std::size_t i) {
-    const support::TempDir directory;
-    return run(clause_of(mutants[i].clause), subject_of(mutants[i].backend, directory));
+    Verdict verdict;
+    for (int trial = 0; trial < kTrials; ++trial) {
+      const support::TempDir directory;
+      verdict = run(clause_of(mutants[i].clause), subject_of(mutants[i].backend, directory));
+      if (verdict.outcome == Outcome::broken) break;
+    }
+    return verdict;
   });
   for (std::size_t i = 0; i < mutants.size(); ++i) {
     INFO(mutants[i].backend << ": " << verdicts[i].why);
