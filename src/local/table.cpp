@@ -237,6 +237,9 @@ Found Table::publish(const Found& mine, const KeyHash& hash) {
       continue;
     }
     SHERLOCK_STEP("table: the only one");
+    // The key may have had a whole life since our fill(), somewhere else: made, used and forgotten. Whoever forgot it raised the floor before, and nobody
+    // begins another without ending our offer. Only the record is raised: the word may be the next one's already, and its tag counts on from there.
+    raise_fence(mine.entry->fence, companion_.header().floor.load() + 1);
     const std::uint64_t settled = next_tenure(offered, Tenure::settled, me);
     std::uint64_t still = offered;
     if (!mine.entry->tenure.compare_exchange_strong(still, settled)) return {};

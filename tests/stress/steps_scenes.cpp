@@ -176,6 +176,7 @@ const std::vector<Scene>& scenes() {
     std::vector<Scene> scenes{
         {.name = "create", .before = nullptr, .victim = makes_the_store, .meanwhile = others_make_names},
         {.name = "new name", .before = other_names_made, .victim = makes_the_store, .meanwhile = holds_on},
+        {.name = "outlived", .before = other_names_made, .victim = makes_the_store, .meanwhile = live_and_be_forgotten, .only = {How::hold}},
         {.name = "free", .before = made_before, .victim = uses_it(sherlock::never, true)},
         {.name = "lease", .before = made_before, .victim = uses_it(sherlock::Duration{10s}, true)},
         {.name = "short lease", .before = made_before, .victim = uses_a_short_lease, .meanwhile = outlast, .others = outlast},

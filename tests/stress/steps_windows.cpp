@@ -65,6 +65,14 @@ void holds_on(Ground& g) {
   });
 }
 
+// The name has a whole life, wherever it stands: made, used and forgotten.
+void live_and_be_forgotten(Ground& g) {
+  FileLock lock = g.lock();
+  if (!lock.try_acquire_for(20ms)) return others_go_on(g);
+  hold(g, lock, rival_id);
+  (void)FileLock::clean(g.directory);
+}
+
 // Its lease will be over, wherever it stands; then two have the lock, one after the other.
 void outlast(Ground& g) {
   FileLock lock = g.lock();

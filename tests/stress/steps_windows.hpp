@@ -18,6 +18,7 @@ void look_too(Ground& ground);
 void try_too(Ground& ground);
 void outlast(Ground& ground);
 void holds_on(Ground& ground);
+void live_and_be_forgotten(Ground& ground);
 
 void makes_the_store(Ground& ground);
 void cleans(Ground& ground);

@@ -8,7 +8,11 @@
 #include <thread>
 #include <vector>
 
+#include "backends/file/file_store.hpp"
+#include "core/key.hpp"
 #include "ground.hpp"
+#include "local/table.hpp"
+#include "local/word.hpp"
 #include "support/fault_script.hpp"
 #include "support/program.hpp"
 #include "support/says.hpp"
@@ -25,6 +29,18 @@ bool waits_for_a_foreigner(const FileLock& lock) {
     const auto holder = lock.holder();
     return holder && holder->waiting == std::uint64_t{1};
   });
+}
+
+// One of us who waits for a foreigner with "x". In the middle of a try it would keep the key to itself for as long as it is stopped.
+void stop_between_tries(Child& waiter, const Ground& ground) {
+  const auto store = file::FileStore::open(FileClient{ground.store}, posix::Missing::refuse);
+  REQUIRE(eventually([&] {
+    waiter.stop();
+    const local::Found found = store->table().find(local::KeyHash::of(detail::make_key("", "x")));
+    if (local::gate::state(found.entry->word.load()) == local::GateState::foreign) return true;
+    waiter.resume();
+    return false;
+  }));
 }
 
 const std::vector<std::string> kPython{"/usr/bin/python3", "-c"};
@@ -238,7 +254,7 @@ TEST_CASE("when the one of us who watches a foreigner dies or stops, another tak
   if (dies)
     first.kill();
   else
-    first.stop();
+    stop_between_tries(first, ground);
   foreigner.unlock();
   CHECK(second.wait() == Exit{0, 0});
   if (dies) return;
@@ -260,7 +276,7 @@ TEST_CASE("a try gets what a foreigner has let go, though one of us who waited f
     return 0;
   }};
   CHECK(waits_for_a_foreigner(lock));
-  waiter.stop();
+  stop_between_tries(waiter, ground);
   CHECK_FALSE(lock.try_acquire());
   foreigner.unlock();
   CHECK(lock.try_acquire());
