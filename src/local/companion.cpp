@@ -129,12 +129,13 @@ std::unique_ptr<Companion> Companion::open_or_create(const Place& place) {
     posix::LockFd file = posix::LockFd::open(place.dir, place.name, kOpenFlags);
     if (file) {
       posix::check_lock_file(file.opened(), place.path, place.mode.has_value());
-      std::unique_ptr<Companion> made{new Companion{place, std::move(file)}};
-      made->settle();
-      SHERLOCK_STEP("open: present");
-      // Removed while we opened it: everybody else will find another one.
-      struct stat now;
-      if (posix::sys_fstatat(place.dir, place.name, &now, AT_SYMLINK_NOFOLLOW) == 0 && now.st_ino == made->file_.opened().st_ino) return made;
+      // Before anything is written to it, and again when we are present: what was removed meanwhile, nobody else will find.
+      if (posix::is_its_only_name(place.dir, place.name, file.opened())) {
+        std::unique_ptr<Companion> made{new Companion{place, std::move(file)}};
+        made->settle();
+        SHERLOCK_STEP("open: present");
+        if (posix::is_its_only_name(place.dir, place.name, made->file_.opened())) return made;
+      }
       if (round > 100) throw Failure{Errc::busy, place.path + " is being removed again and again"};
       continue;
     }

@@ -106,4 +106,9 @@ void check_lock_file(const struct stat& file, const std::string& path, bool shar
     throw Unsafe{fmt::format("{} belongs to user {}, not to us (user {}); remove it", path, file.st_uid, geteuid())};
 }
 
+bool is_its_only_name(int directory, const char* name, const struct stat& file) {
+  struct stat now;
+  return sys_fstatat(directory, name, &now, AT_SYMLINK_NOFOLLOW) == 0 && now.st_ino == file.st_ino && now.st_dev == file.st_dev && now.st_nlink == 1;
+}
+
 }  // namespace sherlock::posix

@@ -41,4 +41,8 @@ void check_local(int fd, const std::string& path);
 // store, to anybody.
 void check_lock_file(const struct stat& file, const std::string& path, bool shared);
 
+// Whether `name` in the directory leads to that file, and no other name does, both at one moment. A file that was looked at through its descriptor alone may
+// be somebody's data that had a second name, here, only while it was opened.
+bool is_its_only_name(int directory, const char* name, const struct stat& file);
+
 }  // namespace sherlock::posix

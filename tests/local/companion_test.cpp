@@ -285,6 +285,19 @@ TEST_CASE("what is no file of our own at the companion's place is refused", "[co
     CHECK_THROWS_WITH(ground.open(), says(ground.file()) && says("hard link"));
     CHECK((content(ground.dir / "data") == std::string(kFirstSegment, 'x')));
   }
+  SECTION("a hard link that is not there while links are counted") {
+    ground.dir.write("data", "");  // as a companion is that nobody has begun to write
+    std::filesystem::create_hard_link(ground.dir / "data", ground.file());
+    support::FaultScript script;
+    int tricks = 0;
+    script.replace<&support::Syscalls::fstat>([&](int fd, struct stat* found) {
+      const int result = sherlock::posix::real_syscalls().fstat(fd, found);
+      if (result == 0 && found->st_nlink == 2 && ++tricks == 1) found->st_nlink = 1;
+      return result;
+    });
+    CHECK_THROWS_WITH(ground.open(), says(ground.file()) && says("hard link"));
+    CHECK(content(ground.dir / "data").empty());
+  }
   SECTION("a symbolic link") {
     std::filesystem::create_symlink(ground.dir / "data", ground.file());
     CHECK_THROWS(ground.open());

@@ -87,8 +87,8 @@ bool LockFile::open(const FileStore& store) {
       file_.reset();
       throw;
     }
-    if (file_.opened().st_nlink == 1) return true;
-    file_.reset();  // removed between its opening and our look
+    if (posix::is_its_only_name(store.directory(), name_.c_str(), file_.opened())) return true;
+    file_.reset();  // removed or replaced between its opening and our look, or never a file of its own: the next round tells
   }
   throw sherlock::detail::Failure{Errc::busy, path_of(store, name_) + " is being removed again and again"};
 }

@@ -78,6 +78,26 @@ class Mounted {
 
 }  // namespace
 
+// As somebody can do who may make files where the lock's is: in the moment in which its links are counted, the data has one.
+TEST_CASE("somebody's data that is linked to a lock's path, only not while its links are counted, is refused and left alone", "[file]") {
+  const Ground ground;
+  auto lock = ground.lock("x", {.timeout = forever});
+  REQUIRE_FALSE(lock.locked());
+  const std::string path = lock.path(), victim = ground.dir.write("victim", "precious\n");
+  const struct stat before = stat_of(victim);
+  fs::create_hard_link(victim, path);
+  support::FaultScript script;
+  int tricks = 0;
+  script.replace<&posix::Syscalls::fstat>([&](int fd, struct stat* found) {
+    const int result = posix::real_syscalls().fstat(fd, found);
+    if (result == 0 && found->st_ino == before.st_ino && ++tricks == 1) found->st_nlink = 1;
+    return result;
+  });
+  CHECK(refused(lock).code == Errc::unsafe);
+  CHECK(tricks > 1);
+  CHECK(stat_of(victim).st_mtim.tv_nsec == before.st_mtim.tv_nsec);
+}
+
 TEST_CASE("what is no lock file of ours at a lock's path is refused and left alone", "[file]") {
   const Ground ground;
   auto lock = ground.lock("x", {.timeout = forever});
