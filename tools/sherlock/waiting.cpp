@@ -26,6 +26,7 @@ namespace sherlock::cli {
 namespace {
 
 using std::chrono::steady_clock;
+constexpr std::chrono::microseconds kBrief{100};
 constexpr std::chrono::milliseconds kSilence{500}, kBetweenLooks{250};
 
 bool stderr_is_terminal() {
@@ -137,13 +138,17 @@ class Watcher {
 }  // namespace
 
 int acquire_aloud(BaseLock& lock, const Signals& signals, bool quiet) {
-  Watcher watcher{lock, signals, quiet};
-  try {
-    lock.acquire(watcher.token());
-  } catch (const LockCancelledException&) {
-    return watcher.finish();
+  int came = 0;
+  // Mostly it is free, and a thread would take as long as everything else. Not a mere try: that would go before those who wait already.
+  if (!lock.try_acquire_for(kBrief)) {
+    Watcher watcher{lock, signals, quiet};
+    try {
+      lock.acquire(watcher.token());
+    } catch (const LockCancelledException&) {
+      return watcher.finish();
+    }
+    came = watcher.finish();
   }
-  int came = watcher.finish();
   if (const auto last = signals.pending(); came == 0 && last) came = last->si_signo;
   if (came != 0) lock.unlock();
   return came;

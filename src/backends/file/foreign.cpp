@@ -19,7 +19,7 @@ using std::chrono::nanoseconds;
 namespace {
 
 constexpr nanoseconds kShortSlice = std::chrono::milliseconds{5};
-constexpr nanoseconds kLongSlice = std::chrono::milliseconds{25};
+constexpr nanoseconds kLongSlice = std::chrono::milliseconds{50};
 constexpr int kShareOfWait = 8;  // how much later than it could a waiter may come, where there is no event
 constexpr int kRetries = 6;
 

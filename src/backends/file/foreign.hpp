@@ -12,7 +12,7 @@ namespace sherlock::file {
 
 class ForeignWatch {
  public:
-  // Sleeps until the file open as `fd` may have been unlocked, at most until `until` (CLOCK_MONOTONIC), never longer than 25 ms.
+  // Sleeps until the file open as `fd` may have been unlocked, at most until `until` (CLOCK_MONOTONIC), never longer than 50 ms.
   void wait(int fd, std::chrono::nanoseconds until);
   // The wait is over. Keeps the descriptor for the next one: closing it would take the kernel milliseconds, with the lock in hand.
   void reset() {
