@@ -147,13 +147,13 @@ class SHERLOCK_API BaseLock {
   // grant. A place in a queue that is kept between calls is given up when the stop is requested: a wait that ends otherwise than by a
   // grant or a do_acquire with Attempt::last ends with such a call. Default: sleeps.
   virtual void do_wait(const Claim& claim, std::chrono::nanoseconds deadline, std::stop_token stop);
-  // The short way, for a store that excludes threads and needs no claim where nobody is in the way (Threads::store_decides_at_once; `process` is
-  // Owner::process, `wall` the wall clock of some milliseconds ago in nanoseconds, for people). The fence of a hold that never ends (`lease_ends` zero) or
-  // ends at that instant of CLOCK_BOOTTIME, granted because the key was free
-  // and not abandoned; 0 where that cannot be said at once: then do_acquire is asked. do_release and do_renew know such a hold by claim.fence.
-  virtual std::uint64_t do_acquire_at_once(std::uint64_t process, std::int64_t wall, std::chrono::nanoseconds lease_ends) noexcept;
+  // The short way, for a store that excludes threads and needs no claim where nobody is in the way (Threads::store_decides_at_once). Asked only in the process
+  // that made the object, or to which do_acquire has granted it. `wall` is the wall clock of some milliseconds ago in nanoseconds, for people. The fence of a
+  // hold that never ends (`lease_ends` zero) or ends at that instant of CLOCK_BOOTTIME, granted because the key was free and not abandoned; 0 where that cannot
+  // be said at once: then do_acquire is asked. do_release and do_renew know such a hold by claim.fence.
+  virtual std::uint64_t do_acquire_at_once(std::int64_t wall, std::chrono::nanoseconds lease_ends) noexcept;
   // Whether the hold with that fence was let go. False: nothing was touched, and do_release is asked.
-  virtual bool do_release_at_once(std::uint64_t process, std::uint64_t fence, std::int64_t wall) noexcept;
+  virtual bool do_release_at_once(std::uint64_t fence, std::int64_t wall) noexcept;
   // See inheritable().
   virtual std::vector<int> do_inheritable(const Claim& claim) const;
 
@@ -165,6 +165,7 @@ class SHERLOCK_API BaseLock {
 
   bool try_acquire_within(Duration timeout);
   bool acquire_quickly();
+  void acquire_with_care();
   bool acquire_at_once();
   bool acquire_within(Duration timeout, const std::stop_token& stop);
   bool wait_for_grant(std::chrono::nanoseconds deadline, const std::stop_token& stop);
@@ -178,16 +179,23 @@ class SHERLOCK_API BaseLock {
   Claim question() const noexcept;
   Hold hold() const noexcept;
   bool late(const Hold& hold) const noexcept;
-  void establish_beside(std::uint64_t process, std::uint64_t fence, std::chrono::nanoseconds lease_ends);
+  void establish_beside(std::uint64_t fence, std::chrono::nanoseconds lease_ends);
   void establish(Owner owner, const Grant& grant, std::chrono::nanoseconds lease_ends) noexcept;
   bool settle_old_hold() noexcept;
-  enum class Quick { released, let_go, neither };
-  bool surely_in_time(std::int64_t wall) const noexcept;
-  Quick let_go_quickly(Hold& hold) noexcept;
+  void establish_at_once(std::uint64_t fence, std::chrono::nanoseconds lease_ends);
+  bool acquire_lease_quickly(std::int64_t wall);
+  bool in_time(std::int64_t wall) const noexcept;
+  template <bool kLease, bool kAlone, class WithCare>
+  void let_go_quickly(WithCare with_care);
+  template <bool kLease, bool kAlone>
+  void release_quickly();
+  template <bool kLease, bool kAlone>
+  void unlock_quickly() noexcept;
   bool end_hold(const Hold& hold);
   bool tell_store(const Hold& hold, bool late);
-  void release_with_care(const Hold* let_go);
-  void unlock_with_care(const Hold* let_go) noexcept;
+  static Hold hold_let_go(std::uint64_t word, std::uint64_t fence) noexcept;
+  void release_with_care(std::uint64_t let_go, std::uint64_t fence);
+  void unlock_with_care(std::uint64_t let_go, std::uint64_t fence) noexcept;
   void clean_up(const Hold& hold) noexcept;
   bool let_go_of(const Hold& hold) noexcept;
   bool may_tell(const Hold& hold) noexcept;
@@ -211,6 +219,9 @@ class SHERLOCK_API BaseLock {
   // excludes makes that one thread, so plain loads and stores do.
   std::atomic<std::uint64_t> hold_{0};     // Owner::hold of the present or last hold << 2 | State
   std::atomic<std::uint64_t> process_{0};  // whose hold it is: a forked child sees another number
+  // In which the short way is open: process_; no process where the store has no such way, or where a hold was granted that its predecessor had abandoned.
+  static constexpr std::uint64_t kNoProcess = ~std::uint64_t{0};
+  std::atomic<std::uint64_t> quick_process_{kNoProcess};
   std::atomic<std::uint64_t> fence_{0};
   std::atomic<std::int64_t> lease_ends_{0};  // Clock::boottime(); only where expire is not never
   std::atomic<std::int64_t> granted_wall_{0}, granted_monotonic_{0};  // coarse readings before the grant, likewise; see at_once.cpp

@@ -27,8 +27,8 @@ class SHERLOCK_API Lock final : public BaseLock {
   bool do_locked(const Claim& claim) const override;
   std::optional<Holder> do_holder(const Claim& claim) const override;
   void do_wait(const Claim& claim, std::chrono::nanoseconds deadline, std::stop_token stop) override;
-  std::uint64_t do_acquire_at_once(std::uint64_t process, std::int64_t wall, std::chrono::nanoseconds lease_ends) noexcept override;
-  bool do_release_at_once(std::uint64_t process, std::uint64_t fence, std::int64_t wall) noexcept override;
+  std::uint64_t do_acquire_at_once(std::int64_t wall, std::chrono::nanoseconds lease_ends) noexcept override;
+  bool do_release_at_once(std::uint64_t fence, std::int64_t wall) noexcept override;
   std::vector<int> do_inheritable(const Claim& claim) const override;
 
   std::unique_ptr<BaseLock> inner_;

@@ -72,6 +72,8 @@ BaseLock::BaseLock(std::string name, Options options, const Traits& traits, std:
   words_ = {key_, name_, ns_, label_};
   patience_ = longer(shorter(timeout_, kLongestAnswer), kShortSection);
   hold_.store(pack_hold(detail::next_object(), State::none), std::memory_order_relaxed);
+  process_.store(posix::process_token(), std::memory_order_relaxed);
+  if (at_once_) quick_process_.store(posix::process_token(), std::memory_order_relaxed);
 }
 
 BaseLock::BaseLock(BaseLock* inner)
@@ -79,6 +81,8 @@ BaseLock::BaseLock(BaseLock* inner)
       timeout_{inner->timeout_}, retry_interval_{inner->retry_interval_}, on_lost_{inner->on_lost_}, threads_{inner->threads_}, at_once_{inner->at_once_}, store_{inner},
       words_{key_, name_, ns_, label_}, patience_{inner->patience_} {
   hold_.store(pack_hold(detail::next_object(), State::none), std::memory_order_relaxed);
+  process_.store(posix::process_token(), std::memory_order_relaxed);
+  if (at_once_) quick_process_.store(posix::process_token(), std::memory_order_relaxed);
 }
 
 BaseLock::~BaseLock() {
@@ -138,10 +142,10 @@ Claim BaseLock::question() const noexcept {
 }
 
 // What was granted at once while this object's hold changed: the store granted what this object took itself to hold, or another thread of it was here too.
-void BaseLock::establish_beside(std::uint64_t process, std::uint64_t fence, nanoseconds lease_ends) {
+void BaseLock::establish_beside(std::uint64_t fence, nanoseconds lease_ends) {
   const Hold old = hold();
   establish(claim(Attempt::once, {}).owner, {.fence = fence}, lease_ends);
-  if (old.state == State::held && old.process == process && may_tell(old)) tell(lost());
+  if (old.held() && may_tell(old)) tell(lost());
 }
 
 // One try.
@@ -226,15 +230,15 @@ bool BaseLock::tell_store(const Hold& hold, bool late) {
   return false;
 }
 
-void BaseLock::release_with_care(const Hold* let_go) {
-  if (!(let_go ? tell_store(*let_go, false) : end_hold(hold()))) throw lost();
+[[gnu::cold]] void BaseLock::release_with_care(std::uint64_t let_go, std::uint64_t fence) {
+  if (!(let_go != 0 ? tell_store(hold_let_go(let_go, fence), false) : end_hold(hold()))) throw lost();
 }
 
-void BaseLock::unlock_with_care(const Hold* let_go) noexcept {
-  const Hold hold = let_go ? *let_go : this->hold();
+[[gnu::cold]] void BaseLock::unlock_with_care(std::uint64_t let_go, std::uint64_t fence) noexcept {
+  const Hold hold = let_go != 0 ? hold_let_go(let_go, fence) : this->hold();
   if (hold.state == State::none) return;
   try {
-    if (let_go)
+    if (let_go != 0)
       tell_store(hold, false);
     else
       end_hold(hold);

@@ -55,7 +55,7 @@ Clock& clock() noexcept {
 }
 
 Clock* set_clock(Clock* replacement) noexcept {
-  Clock* before = replaced_clock.exchange(replacement);
+  Clock* before = replaced_clock.exchange(replacement == &real_clock() ? nullptr : replacement);
   return before ? before : &real_clock();
 }
 

@@ -38,6 +38,12 @@ std::uint64_t pack_hold(std::uint64_t owner, State state) {
   return owner << 2 | static_cast<std::uint64_t>(state);
 }
 
+// A store that changes nothing is left out: the next compare-and-swap would wait for it.
+template <class T>
+void store_if_new(std::atomic<T>& to, T value) {
+  if (to.load(std::memory_order_relaxed) != value) to.store(value, std::memory_order_relaxed);
+}
+
 inline Duration longer(Duration a, Duration b) { return a.ns() > b.ns() ? a : b; }
 inline Duration shorter(Duration a, Duration b) { return a.ns() < b.ns() ? a : b; }
 
@@ -53,6 +59,7 @@ inline bool BaseLock::late(const Hold& hold) const noexcept { return !expire_.is
 
 inline void BaseLock::establish(Owner owner, const Grant& grant, std::chrono::nanoseconds lease_ends) noexcept {
   process_.store(owner.process, std::memory_order_relaxed);
+  quick_process_.store(at_once_ && !grant.abandoned ? owner.process : kNoProcess, std::memory_order_relaxed);
   fence_.store(grant.fence, std::memory_order_relaxed);
   lease_ends_.store(lease_ends.count(), std::memory_order_relaxed);
   abandoned_.store(grant.abandoned, std::memory_order_relaxed);

@@ -19,7 +19,10 @@ namespace sherlock::posix {
 
 namespace detail {
 
-std::atomic<std::uint64_t>* token_page = nullptr;
+namespace {
+constinit std::atomic<std::uint64_t> no_page{0};
+}
+constinit std::atomic<std::uint64_t>* token_page = &no_page;
 
 namespace {
 
@@ -41,7 +44,7 @@ std::uint64_t random64() {
   for (;;) {
     std::uint64_t number = 0;
     const ssize_t got = getrandom(&number, sizeof number, 0);
-    if (got == sizeof number && number != 0) return number;
+    if (got == sizeof number && number != 0 && number != ~std::uint64_t{0}) return number;
     if (got < 0 && errno != EINTR) throw_errno("getrandom");
   }
 }

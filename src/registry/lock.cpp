@@ -21,11 +21,11 @@ std::optional<Holder> Lock::do_holder(const Claim& claim) const { return inner_-
 void Lock::do_wait(const Claim& claim, std::chrono::nanoseconds deadline, std::stop_token stop) {
   inner_->do_wait(claim, deadline, std::move(stop));
 }
-std::uint64_t Lock::do_acquire_at_once(std::uint64_t process, std::int64_t wall, std::chrono::nanoseconds lease_ends) noexcept {
-  return inner_->do_acquire_at_once(process, wall, lease_ends);
+std::uint64_t Lock::do_acquire_at_once(std::int64_t wall, std::chrono::nanoseconds lease_ends) noexcept {
+  return inner_->do_acquire_at_once(wall, lease_ends);
 }
-bool Lock::do_release_at_once(std::uint64_t process, std::uint64_t fence, std::int64_t wall) noexcept {
-  return inner_->do_release_at_once(process, fence, wall);
+bool Lock::do_release_at_once(std::uint64_t fence, std::int64_t wall) noexcept {
+  return inner_->do_release_at_once(fence, wall);
 }
 std::vector<int> Lock::do_inheritable(const Claim& claim) const { return inner_->do_inheritable(claim); }
 

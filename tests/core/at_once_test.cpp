@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "catch.hpp"
+#include "core/boottime.hpp"
 #include "support/fake_clock.hpp"
 #include "support/subprocess.hpp"
 
@@ -38,13 +39,13 @@ class QuickLock final : public BaseLock {
   }
   bool give_back(std::uint64_t fence) { return store_.holder.compare_exchange_strong(fence, 0); }
 
-  std::uint64_t do_acquire_at_once(std::uint64_t, std::int64_t, std::chrono::nanoseconds lease_ends) noexcept override {
+  std::uint64_t do_acquire_at_once(std::int64_t, std::chrono::nanoseconds lease_ends) noexcept override {
     ++store_.quick_acquires;
     if (!store_.quick) return 0;
     store_.lease_ends = lease_ends;
     return take();
   }
-  bool do_release_at_once(std::uint64_t, std::uint64_t fence, std::int64_t) noexcept override {
+  bool do_release_at_once(std::uint64_t fence, std::int64_t) noexcept override {
     ++store_.quick_releases;
     return store_.quick_release && give_back(fence);
   }
@@ -207,4 +208,27 @@ TEST_CASE("a forked child lets nothing go of its parent's, the short way either"
   }};
   CHECK(child.wait() == support::Exit{0, 0});
   CHECK(lock.held());
+}
+
+TEST_CASE("a lease that was granted at once lasts as long as it was asked for, and at most two ticks of a coarse clock longer", "[at_once]") {
+  Store store;
+  for (const auto expire : {5ms, 1000ms, 3600'000ms}) {
+    CAPTURE(expire.count());
+    QuickLock lock{store, {.expire = expire}};
+    const auto before = real_clock().boottime();
+    lock.acquire();
+    const auto after = real_clock().boottime();
+    CHECK(store.lease_ends.load() >= before + expire);
+    CHECK(store.lease_ends.load() <= after + expire + 2 * 10ms);
+    lock.release();
+  }
+}
+
+TEST_CASE("what the machine was suspended for is asked anew when the clocks have moved apart", "[at_once]") {
+  const auto wall = sherlock::posix::coarse_wall(), monotonic = sherlock::posix::coarse_monotonic();
+  const auto right = detail::boottime_or_later(wall, monotonic);
+  // As it would be seen after an hour of sleep, which CLOCK_BOOTTIME does not know of here.
+  CHECK(detail::boottime_or_later(wall + 3'600'000'000'000, monotonic) - right < 1ms);
+  CHECK(detail::suspended.distance.load() == wall + 3'600'000'000'000 - monotonic);
+  CHECK(detail::boottime_or_later(wall, monotonic) - right < 1ms);
 }

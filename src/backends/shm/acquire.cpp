@@ -23,8 +23,11 @@ using local::Taking;
 namespace gate = local::gate;
 
 ShmLock::Impl::Impl(const std::string& key, ShmClient client, std::string label)
-    : process_{posix::process_token()}, client_{std::move(client)}, hash_{local::KeyHash::of(key)},
-      own_label_{label != posix::program_name()}, label_{std::move(label)} {
+    : process_{posix::process_token()},
+      client_{std::move(client)},
+      hash_{local::KeyHash::of(key)},
+      own_label_{label != posix::program_name()},
+      label_{std::move(label)} {
   shm::ShmStore::open(client_, posix::Missing::create);
 }
 
@@ -41,8 +44,10 @@ const ShmLock::Impl::Binding& ShmLock::Impl::rebind(const Claim& claim) {
   const local::Found found = store->table().find_or_make(hash_, claim.ns, claim.name);
   const Binding* present = binding_.load(std::memory_order_relaxed);
   if (present && present->store == store && present->found.tenure == found.tenure && present->found.entry == found.entry) return *present;
-  const std::uint64_t held_by_us = gate::make(GateState::held, store->companion().presence().me(), 0);
-  bindings_.push_back(std::make_unique<const Binding>(Binding{std::move(store), found, held_by_us}));
+  const local::Presence& presence = store->companion().presence();
+  const std::uint64_t held_by_us = gate::make(GateState::held, presence.me(), 0);
+  const local::LookTimer* const look = &store->look();
+  bindings_.push_back(std::make_unique<const Binding>(Binding{std::move(store), found, held_by_us, look, &presence.life(presence.me())}));
   binding_.store(bindings_.back().get(), std::memory_order_release);
   return *bindings_.back();
 }
@@ -50,11 +55,13 @@ const ShmLock::Impl::Binding& ShmLock::Impl::rebind(const Claim& claim) {
 // -------------------------------------------------------------------------------------------------------------- the word
 
 // From `word`, which may be taken, to ours. Refused: it is another word by now.
-[[gnu::always_inline]] inline ShmLock::Impl::Outcome ShmLock::Impl::swap(const Binding& b, std::uint64_t word, std::uint64_t flags, std::uint64_t& fence) {
+[[gnu::always_inline]] inline ShmLock::Impl::Outcome ShmLock::Impl::swap(const Binding& b, std::uint64_t word, std::uint64_t flags,
+                                                                         Taken& taken) {
   Entry& entry = b.entry();
   // The fence before the swap: while the word stays as it is, no later one can have been recorded.
   const std::uint32_t tag = gate::tag(word + 1);
-  fence = local::fence_of(entry.fence.load(std::memory_order_relaxed), tag);
+  taken.recorded = entry.fence.load(std::memory_order_relaxed);
+  taken.fence = local::fence_of(taken.recorded, tag);
   const std::uint64_t mine = b.held_by_us | tag;
   if (!entry.word.compare_exchange_strong(word, mine | flags)) return Outcome::refused;
   SHERLOCK_STEP("shm grant: the word is ours");
@@ -64,20 +71,28 @@ const ShmLock::Impl::Binding& ShmLock::Impl::rebind(const Claim& claim) {
   return Outcome::moved;
 }
 
-// What a grant leaves behind: for the next fence, for whoever judges the lease, and for people.
-[[gnu::always_inline]] inline void ShmLock::Impl::record(const Binding& b, std::uint64_t fence, std::chrono::nanoseconds lease_ends, std::int64_t wall) {
+// What a grant leaves behind: for the next fence, for whoever judges the lease, and for people. Returns the fence. What would change nothing is not stored.
+[[gnu::always_inline]] inline std::uint64_t ShmLock::Impl::record(const Binding& b, const Taken& taken, std::chrono::nanoseconds lease_ends,
+                                                                  std::int64_t wall) {
   Entry& entry = b.entry();
-  const std::uint64_t expiry = local::expiry_record(lease_ends, static_cast<std::uint32_t>(fence));
-  if (local::lags(entry.fence.load(std::memory_order_relaxed), fence)) [[unlikely]]
-    local::raise_fence(entry.fence, fence);
-  entry.expiry.store(expiry, std::memory_order_release);
+  if (local::lags(taken.recorded, taken.fence)) [[unlikely]]
+    local::raise_fence(entry.fence, taken.fence);
+  // A record of "never" is one for every tag.
+  if (lease_ends.count() != 0 || entry.expiry.load(std::memory_order_relaxed) >> 16 != 0) [[unlikely]]
+    entry.expiry.store(local::expiry_record(lease_ends, static_cast<std::uint32_t>(taken.fence)), std::memory_order_release);
   SHERLOCK_STEP("shm grant: the expiry is recorded");
-  entry.since.store(static_cast<std::uint64_t>(wall), std::memory_order_relaxed);
-  if (own_label_ || (entry.marks.load(std::memory_order_relaxed) & local::kOwnLabel) != 0) [[unlikely]]
-    record_label(b);
-  if (held_at_.load(std::memory_order_relaxed) != &b) [[unlikely]]
-    held_at_.store(&b, std::memory_order_relaxed);
+  const auto since = static_cast<std::uint64_t>(wall);
+  if (entry.since.load(std::memory_order_relaxed) != since) entry.since.store(since, std::memory_order_relaxed);
+  if (own_label_ || (entry.marks.load(std::memory_order_relaxed) & local::kOwnLabel) != 0 ||
+      !local::Presence::watched(b.life->load(std::memory_order_relaxed))) [[unlikely]]
+    return record_more(b, taken.fence);
+  return taken.fence;
+}
+
+[[gnu::noinline, gnu::cold]] std::uint64_t ShmLock::Impl::record_more(const Binding& b, std::uint64_t fence) noexcept {
+  if (own_label_ || (b.entry().marks.load(std::memory_order_relaxed) & local::kOwnLabel) != 0) record_label(b);
   b.presence().rearm();
+  return fence;
 }
 
 // For people: what goes wrong with it is no reason not to have the lock.
@@ -92,15 +107,21 @@ void ShmLock::Impl::record_label(const Binding& b) noexcept try {
 } catch (...) {
 }
 
-std::uint64_t ShmLock::Impl::acquire_at_once(std::int64_t wall, std::chrono::nanoseconds lease_ends) {
-  const Binding* const b = binding_.load(std::memory_order_acquire);
-  if (!b || b->store->look_is_due(wall)) [[unlikely]]
+// Where this object had its last hold; it has its entry there still, or the tenure says so.
+[[gnu::always_inline]] inline std::uint64_t ShmLock::Impl::acquire_at_once(std::int64_t wall,
+                                                                           std::chrono::nanoseconds lease_ends) noexcept {
+  const Binding* const b = held_at_.load(std::memory_order_acquire);
+  if (!b || b->look->is_due(wall)) [[unlikely]]
     return 0;
   const std::uint64_t word = b->entry().word.load();
-  std::uint64_t fence = 0;
-  if (gate::state(word) != GateState::free || swap(*b, word, gate::flags(word), fence) != Outcome::granted) return 0;
-  record(*b, fence, lease_ends, wall);
-  return fence;
+  Taken taken;
+  if (gate::state(word) != GateState::free || swap(*b, word, gate::flags(word), taken) != Outcome::granted) [[unlikely]]
+    return 0;
+  return record(*b, taken, lease_ends, wall);
+}
+
+std::uint64_t ShmLock::do_acquire_at_once(std::int64_t wall, std::chrono::nanoseconds lease_ends) noexcept {
+  return impl_.load(std::memory_order_acquire)->acquire_at_once(wall, lease_ends);
 }
 
 std::optional<Grant> ShmLock::Impl::acquire(const Claim& claim) {
@@ -110,9 +131,12 @@ std::optional<Grant> ShmLock::Impl::acquire(const Claim& claim) {
   for (int round = 0; round < 100; ++round) {
     if (waits && waits_at_ && waits_at_ != at) give_up_place();
     Grant grant{};
-    switch (take(claim, *at, grant)) {
+    Taken taken{};
+    switch (take(claim, *at, grant, taken)) {
       case Outcome::granted:
-        record(*at, grant.fence, claim.expire.is_infinite() ? std::chrono::nanoseconds{} : claim.expire.after(claim.now()), posix::coarse_wall());
+        grant.fence = record(*at, taken, claim.expire.is_infinite() ? std::chrono::nanoseconds{} : claim.expire.after(claim.now()),
+                             posix::coarse_wall());
+        held_at_.store(at, std::memory_order_release);
         return grant;
       case Outcome::refused:
         if (claim.attempt == Attempt::last) give_up_place();
@@ -125,7 +149,7 @@ std::optional<Grant> ShmLock::Impl::acquire(const Claim& claim) {
   throw detail::Failure{Errc::busy, at->store->companion().path() + " is being removed or cleaned again and again"};
 }
 
-ShmLock::Impl::Outcome ShmLock::Impl::take(const Claim& claim, const Binding& b, Grant& grant) {
+ShmLock::Impl::Outcome ShmLock::Impl::take(const Claim& claim, const Binding& b, Grant& grant, Taken& taken) {
   Entry& entry = b.entry();
   const local::Presence& presence = b.presence();
   const bool waits = claim.attempt == Attempt::waiting || claim.attempt == Attempt::last;
@@ -145,7 +169,7 @@ ShmLock::Impl::Outcome ShmLock::Impl::take(const Claim& claim, const Binding& b,
     if (!b.found.current()) return Outcome::moved;
 
     const std::uint64_t flags = waits ? waiter_.flags_after_taking(entry, word) : gate::flags(word);
-    const Outcome outcome = swap(b, word, flags, grant.fence);
+    const Outcome outcome = swap(b, word, flags, taken);
     if (outcome == Outcome::refused) continue;
     if (outcome == Outcome::moved) return outcome;
     grant.abandoned = from == Taking::expired || (from == Taking::dead && gate::state(word) == GateState::held);

@@ -15,17 +15,24 @@ namespace {
 
 // A word's tag comes again after 134 million grants, which one process can make in the seconds that another hold of its own is late. The fence that is
 // recorded meanwhile tells the rounds apart: it never is above that of the present hold, and never as much as a round below.
-bool of_this_round(const local::Entry& entry, std::uint64_t fence) { return local::fence_of(entry.fence.load(), gate::tag(fence)) == fence; }
+bool of_this_round(const local::Entry& entry, std::uint64_t fence) {
+  return local::fence_of(entry.fence.load(), gate::tag(fence)) == fence;
+}
 
 }  // namespace
 
-bool ShmLock::Impl::release_at_once(std::uint64_t fence, std::int64_t wall) {
+[[gnu::always_inline]] inline bool ShmLock::Impl::release_at_once(std::uint64_t fence, std::int64_t wall) noexcept {
   const Binding* const b = held_at_.load(std::memory_order_relaxed);
-  if (b->store->look_is_due(wall)) [[unlikely]]
+  if (b->look->is_due(wall)) [[unlikely]]
     return false;
   const std::uint64_t mine = b->held_by_us | gate::tag(fence);
   std::uint64_t word = mine;
-  return b->entry().word.compare_exchange_strong(word, gate::with(mine, GateState::free));  // refused: somebody waits, or it is not ours any more
+  return b->entry().word.compare_exchange_strong(word,
+                                                 gate::with(mine, GateState::free));  // refused: somebody waits, or it is not ours any more
+}
+
+bool ShmLock::do_release_at_once(std::uint64_t fence, std::int64_t wall) noexcept {
+  return impl_.load(std::memory_order_acquire)->release_at_once(fence, wall);
 }
 
 bool ShmLock::Impl::release(const Claim& claim) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The face: every hook goes to the Impl, whose parts are in acquire.cpp, release.cpp and look.cpp.
+// The face: every hook goes to the Impl, whose parts are in acquire.cpp, release.cpp and look.cpp; the short ways go there at once.
 #include <sherlock/shm_lock.hpp>
 
 #include <utility>
@@ -38,15 +38,6 @@ ShmLock::Impl& ShmLock::impl() const {
 }
 
 std::string ShmLock::segment() const { return "/" + shm::ShmStore::segment_of(impl_.load()->client()); }
-
-std::uint64_t ShmLock::do_acquire_at_once(std::uint64_t process, std::int64_t wall, std::chrono::nanoseconds lease_ends) noexcept {
-  Impl* const present = impl_.load(std::memory_order_acquire);
-  return present->process() == process ? present->acquire_at_once(wall, lease_ends) : 0;
-}
-bool ShmLock::do_release_at_once(std::uint64_t process, std::uint64_t fence, std::int64_t wall) noexcept {
-  Impl* const present = impl_.load(std::memory_order_acquire);
-  return present->process() == process && present->release_at_once(fence, wall);
-}
 
 std::optional<Grant> ShmLock::do_acquire(const Claim& claim) { return impl().acquire(claim); }
 bool ShmLock::do_release(const Claim& claim) { return impl().release(claim); }

@@ -32,7 +32,7 @@ class ShmStore {
 
   // Whether a process that comes now finds the same segment, and our presence still counts; as of the last look, if that was some milliseconds ago at most.
   bool current();
-  bool look_is_due(std::int64_t wall) const { return look_.is_due(wall); }
+  const local::LookTimer& look() const { return look_; }
 
  private:
   ShmStore(const std::string& segment, const ShmClient& client, int directory);
