@@ -13,6 +13,8 @@ extern char** environ;
 
 namespace bench {
 
+std::string python_program() { return access("/usr/bin/python3", X_OK) == 0 ? "/usr/bin/python3" : "python3"; }
+
 Python::Python(const std::string& programs) {
   int question[2], answer[2];
   if (pipe2(question, O_CLOEXEC) != 0 || pipe2(answer, O_CLOEXEC) != 0) throw std::runtime_error{"pipe"};
@@ -20,7 +22,7 @@ Python::Python(const std::string& programs) {
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_adddup2(&actions, question[0], 0);
   posix_spawn_file_actions_adddup2(&actions, answer[1], 1);
-  std::string words[] = {"python3", programs + "/peers.py", "serve"};
+  std::string words[] = {python_program(), programs + "/peers.py", "serve"};
   char* argv[] = {words[0].data(), words[1].data(), words[2].data(), nullptr};
   const int error = posix_spawnp(&pid_, argv[0], &actions, nullptr, argv, environ);
   posix_spawn_file_actions_destroy(&actions);

@@ -15,6 +15,9 @@ namespace bench {
 // filelock, fasteners and portalocker as Debian has them, those of them that are installed. The others are named in `missing`.
 std::vector<Kind> python_kinds(const std::string& programs, std::vector<std::string>& missing);
 
+// The Python that the distribution's packages are for.
+std::string python_program();
+
 // One process of Python, which answers a line with a line of numbers.
 class Python {
  public:

@@ -49,11 +49,11 @@ void start(Bench& bench) {
     sides.push_back({"sherlock " + store->backend().name(), {bench.programs + "/starter_sherlock", store->backend().name(), store->client()}});
   std::vector<std::string> missing;
   for (const Kind& kind : python_kinds(bench.programs, missing))
-    sides.push_back({kind.name, {"python3", bench.programs + "/peers.py", "start", kind.python, bench.place / ("start." + kind.python)}});
+    sides.push_back({kind.name, {python_program(), bench.programs + "/peers.py", "start", kind.python, bench.place / ("start." + kind.python)}});
   const int times = bench.choose(100, 20, 2);
   for (int time = -1; time < times; ++time)
     for (Side& side : sides) {
-      if (side.command[0] == "python3" && time > times / 5) continue;  // a tenth of a second each
+      if (side.name.starts_with("Python") && time > times / 5) continue;  // a tenth of a second each
       const double us = us_of(side.command);
       if (time >= 0) side.us.push_back(us);  // the first one made the store
     }
