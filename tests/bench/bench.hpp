@@ -55,10 +55,10 @@ void idle(Bench& bench);
 double quantile(std::vector<double> all, double q);
 inline double median(std::vector<double> all) { return quantile(std::move(all), 0.5); }
 
-// Waits by looking, without giving up the processor for long; throws when it takes 20 s.
+// Waits by looking, without giving up the processor for long; throws when it takes a minute.
 template <class Ready>
 void await(Ready ready) {
-  for (const std::int64_t give_up = now_ns() + 20'000'000'000; !ready();) {
+  for (const std::int64_t give_up = now_ns() + 60'000'000'000; !ready();) {
     if (now_ns() > give_up) throw std::runtime_error{"a process does not do its part"};
     stress::nap(stress::microseconds{20});
   }

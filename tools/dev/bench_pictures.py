@@ -42,10 +42,10 @@ PICTURES = [
     Lines('throughput', 'contention', 'contended pairs a second', 'Everybody wants one lock all the time', 'pairs a second', 'processes'),
     Lines('changes', 'contention', 'changes of holder a second', 'How often the lock changes hands meanwhile', 'changes a second', 'processes'),
     Lines('fairness', 'contention', 'the luckiest process, times the unluckiest', 'Who gets most, times who gets least', 'times', 'processes'),
-    Bars('turns', 'turns', 'holds of 1 ms: the longest wait', '16 processes hold the lock for 1 ms in turns: the longest wait, and the mean as a tick', 'ms',
-         tick='holds of 1 ms: the mean wait', at=16),
-    Bars('death', 'death', 'SIGKILL to the next holder, median', 'From the SIGKILL of a holder to the next: median, and the worst (of 1,000 the second worst) as a tick',
-         'us', tick='SIGKILL to the next holder, '),
+    Bars('turns', 'turns', 'holds of 1 ms: the mean wait', '16 processes hold the lock for 1 ms in turns: the mean wait, and the longest as a tick', 'ms',
+         tick='holds of 1 ms: the longest wait', at=16),
+    Bars('death', 'death', 'SIGKILL to the next holder, median', 'From the SIGKILL of a holder to the next: median, and the worst as a tick', 'us',
+         tick='SIGKILL to the next holder, '),
     Lines('names-new', 'names', 'a new name is taken', 'A name that is taken for the first time, and held', 'us a name', 'names'),
     Lines('names-known', 'names', 'a known name is taken', 'A name that was taken before', 'us a name', 'names'),
     Lines('memory', 'names', 'memory of the process for a held name', 'Memory of the process that holds names', 'bytes a name', 'names'),
@@ -62,16 +62,20 @@ set title "{title}" font ",15"
 set border 3 linecolor "#888888"
 set tics nomirror textcolor "#333333"
 set grid {grid} linecolor "#e2e2e2" linetype 1
-set format {axis} "%h"
+set format {axis} "{format}"
 set logscale {logs}
 '''
 
 
+def format_from(low):
+    return '%.0s%c' if low >= 1 else '%h'  # 10k, 1M
+
+
 def readable(value):
     if value >= 1e6:
-        return f'{value / 1e6:.3g} M'
+        return f'{value / 1e6:.3g}M'
     if value >= 1e4:
-        return f'{value / 1e3:,.0f} k'
+        return f'{value / 1e3:,.0f}k'
     return f'{value:,.0f}' if value >= 100 else f'{value:.3g}'
 
 
@@ -100,8 +104,9 @@ def bars(run, picture, output):
     figures.sort(key=lambda f: f['value'] if f['value'] is not None else float('inf'))
     values = [v for f in figures for v in (f['value'], ticks.get(f['who'])) if v]
     low, high = 10 ** (len(str(int(min(values)))) - 1) if min(values) >= 1 else min(values) / 2, max(values)
-    script = HEAD.format(width=860, height=110 + 24 * len(figures), output=output, title=quoted(picture.title), grid='xtics', axis='x', logs='x')
-    script += f'set xlabel "{picture.unit}"\nset xrange [{low / 1.5}:{high * 4}]\nset yrange [-0.7:{len(figures) - 0.3}] reverse\nunset key\nset style fill solid 0.9 noborder\n'
+    room = (high / low) ** 0.25 * 2  # for the numbers behind the bars
+    script = HEAD.format(width=860, height=110 + 24 * len(figures), output=output, title=quoted(picture.title), grid='xtics', axis='x', logs='x', format=format_from(low))
+    script += f'set xlabel "{picture.unit}"\nset xrange [{low / 1.5}:{high * room}]\nset yrange [{len(figures) - 0.3}:-0.7]\nunset key\nset style fill solid 0.9 noborder\n'
     script += 'set ytics (' + ', '.join(f'"{quoted(f["who"])}" {i}' for i, f in enumerate(figures)) + ')\nset ytics scale 0\n'
     for i, f in enumerate(figures):
         ours = f['who'].startswith(OURS)
@@ -122,13 +127,14 @@ def bars(run, picture, output):
 
 
 def lines(run, picture, output):
-    figures = [f for f in of(run, picture, picture.what) if f['value'] is not None and 'at' in f]
+    figures = [f for f in of(run, picture, picture.what) if f['value'] and 'at' in f]  # neither never nor nothing has a place
     if not figures:
         return None
     whos = list(dict.fromkeys(f['who'] for f in figures))
     others = [who for who in whos if not who.startswith(OURS)]
     places = sorted({f['at'] for f in figures})
-    script = HEAD.format(width=860, height=460, output=output, title=quoted(picture.title), grid='xtics ytics', axis='y', logs='xy')
+    script = HEAD.format(width=860, height=460, output=output, title=quoted(picture.title), grid='xtics ytics', axis='y', logs='xy',
+                         format=format_from(min(f['value'] for f in figures)))
     script += f'set xlabel "{picture.along}"\nset ylabel "{picture.unit}"\nset key outside right top Left reverse samplen 2 spacing 1.15\n'
     script += 'set xtics (' + ', '.join(f'"{p:,.0f}" {p}' for p in places) + f')\nset xrange [{places[0] / 1.2}:{places[-1] * 1.2}]\n'
     plots, data = [], ''
@@ -137,7 +143,7 @@ def lines(run, picture, output):
         style = f'linecolor "{colour(who, others)}" ' + ('linewidth 3 pointtype 7 pointsize 0.7' if ours else
                                                          f'linewidth 1.3 pointtype {4 + others.index(who) % 9} pointsize 0.6 dashtype {1 + others.index(who) % 4}')
         plots.append(f'"-" using 1:2 with linespoints {style} title "{quoted(who)}"')
-        data += ''.join(f'{f["at"]} {max(f["value"], 1e-9)}\n' for f in sorted(figures, key=lambda f: f['at']) if f['who'] == who) + 'e\n'
+        data += ''.join(f'{f["at"]} {f["value"]}\n' for f in sorted(figures, key=lambda f: f['at']) if f['who'] == who) + 'e\n'
     return script + 'plot ' + ', '.join(plots) + '\n' + data
 
 
