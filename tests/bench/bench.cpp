@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT
-// bench [--backend NAME] [--section NAME] [--json] [--smoke] [--program PATH]: measures what is promised. Its exit code says whether it could
-// measure, not whether the machine was quick enough: that is read.
+// bench [SECTION...] [--backend NAME] [--json] [--quick | --smoke] [--sherlock PROGRAM]: measures. Its exit code says whether it could, not whether the
+// machine was quick enough: that is read. tools/bench runs it and makes tables and pictures of what it says.
 #include "bench.hpp"
 
 #include <fmt/core.h>
 
 #include <algorithm>
 #include <exception>
-#include <map>
+#include <filesystem>
+
+#include "peers_boost.hpp"
 
 namespace bench {
 
@@ -17,31 +19,15 @@ double quantile(std::vector<double> all, double q) {
   return all[at];
 }
 
-void Report::section(const std::string& name) {
-  section_ = name;
-  if (!json_) fmt::print("\n{}, {}\n", backend_, name);
-}
-
-void Report::row(const std::string& what, double figure, const std::string& unit, std::optional<double> bound) {
-  const char* verdict = !bound ? "" : figure <= *bound ? "kept" : "over";
-  const std::string limit = bound ? fmt::format("{:.4g}", *bound) : "";
-  if (json_)
-    fmt::print(R"({{"backend": "{}", "section": "{}", "what": "{}", "figure": {:.6g}, "unit": "{}", "bound": {}, "verdict": "{}"}})" "\n", backend_,
-               section_, what, figure, unit, bound ? limit : "null", verdict);
-  else
-    fmt::print("  {:<62} {:>10.4g} {:<9} {:>7} {}\n", what, figure, unit, limit, verdict);
-  std::fflush(stdout);
-}
-
-void Report::note(const std::string& text) {
-  if (!json_) fmt::print("  {}\n", text);
+const stress::Store* Bench::store(std::string_view backend) const {
+  for (const auto& store : stores)
+    if (store->backend().name() == backend) return store.get();
+  return nullptr;
 }
 
 Children::~Children() {
-  for (const pid_t pid : pids_) {
-    kill(pid, SIGKILL);
-    waitpid(pid, nullptr, 0);
-  }
+  for (const pid_t pid : pids_) kill(pid, SIGKILL);
+  for (const pid_t pid : pids_) waitpid(pid, nullptr, 0);
 }
 
 void Children::join() {
@@ -53,23 +39,41 @@ void Children::join() {
 
 namespace {
 
-const std::map<std::string, Bounds> kBounds{
-    {"file", {.pair = 2.2, .pair_with_lease = 3.0, .hand_off = 1.2}},
-    {"shm", {.pair = 1.2, .pair_with_lease = 3.0, .hand_off = 1.2}},
-};
-
 struct Section {
   const char* name;
   void (*measure)(Bench&);
 };
-constexpr Section kSections[] = {{"pair", pair},       {"hand-off", hand_off}, {"death", death}, {"fairness", fairness},
-                                 {"foreign", foreign}, {"spurious", spurious}, {"run", run},     {"idle", idle}};
+constexpr Section kSections[] = {{"pair", pair},   {"hand-off", hand_off}, {"contention", contention}, {"turns", turns},     {"death", death}, {"names", names},
+                                 {"waiters", waiters}, {"start", start},   {"run", run},               {"foreign", foreign}, {"looks", looks}, {"idle", idle}};
 
 int usage() {
-  std::fputs("usage: bench [--backend NAME] [--section NAME] [--json] [--smoke] [--program PATH]\nsections:", stderr);
+  std::fputs("usage: bench [SECTION...] [--backend NAME] [--json] [--quick | --smoke] [--sherlock PROGRAM]\nsections:", stderr);
   for (const Section& section : kSections) std::fprintf(stderr, " %s", section.name);
   std::fputs("\n", stderr);
   return 2;
+}
+
+// A named_mutex stays where it is until somebody removes it.
+void remove_named_mutexes(const support::TempDir& place) {
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator{"/dev/shm", ignored})
+    if (entry.path().filename().string().find(BoostNamedMutex::name(place.path())) != std::string::npos) std::filesystem::remove(entry.path(), ignored);
+}
+
+void measure(const Section& section, const std::vector<std::string>& backends, Report& report, Amount amount, const std::string& programs,
+             const std::string& sherlock) {
+  std::vector<std::unique_ptr<stress::Store>> stores;
+  for (const std::string& backend : backends) stores.push_back(std::make_unique<stress::Store>(backend));
+  const support::TempDir place;
+  Bench bench{report, stores, place, amount, programs, sherlock};
+  report.section(section.name);
+  try {
+    section.measure(bench);
+  } catch (...) {
+    remove_named_mutexes(place);
+    throw;
+  }
+  remove_named_mutexes(place);
 }
 
 }  // namespace
@@ -77,32 +81,36 @@ int usage() {
 
 int main(int argc, char** argv) {
   using namespace bench;
-  std::string backend = "file", wanted, program;
-  bool json = false, smoke = false;
+  std::vector<std::string> wanted, backends;
+  std::string sherlock;
+  bool json = false;
+  Amount amount = Amount::full;
+  const auto is_section = [](const std::string& name) { return std::any_of(std::begin(kSections), std::end(kSections), [&](const Section& s) { return name == s.name; }); };
   for (int i = 1; i < argc; ++i) {
-    const std::string option = argv[i];
-    const bool valued = option == "--backend" || option == "--section" || option == "--program";
-    if (valued && i + 1 == argc) return usage();
-    if (option == "--json")
+    const std::string word = argv[i];
+    if ((word == "--backend" || word == "--sherlock") && i + 1 < argc) {
+      if (word == "--backend")
+        backends.push_back(argv[++i]);
+      else
+        sherlock = argv[++i];
+    } else if (word == "--json") {
       json = true;
-    else if (option == "--smoke")
-      smoke = true;
-    else if (valued)
-      (option == "--backend" ? backend : option == "--section" ? wanted : program) = argv[++i];
-    else
+    } else if (word == "--quick" || word == "--smoke") {
+      amount = word == "--quick" ? Amount::quick : Amount::smoke;
+    } else if (is_section(word)) {
+      wanted.push_back(word);
+    } else {
       return usage();
-  }
-  if (!wanted.empty() && std::none_of(std::begin(kSections), std::end(kSections), [&](const Section& s) { return wanted == s.name; })) return usage();
-  try {
-    Report report{json, backend};
-    const auto bounds = kBounds.find(backend);
-    for (const Section& section : kSections) {
-      if (!wanted.empty() && wanted != section.name) continue;
-      const stress::Store store{backend};  // of its own, so that no section inherits another's waiters
-      Bench bench{store, report, smoke, program, bounds == kBounds.end() ? Bounds{} : bounds->second};
-      report.section(section.name);
-      section.measure(bench);
     }
+  }
+  try {
+    if (backends.empty())
+      for (const std::string& name : sherlock::registry().names()) backends.push_back(name);
+    Report report{json};
+    const std::string programs = std::filesystem::read_symlink("/proc/self/exe").parent_path();
+    for (const Section& section : kSections)
+      if (wanted.empty() || std::find(wanted.begin(), wanted.end(), section.name) != wanted.end())
+        measure(section, backends, report, amount, programs, sherlock);
   } catch (const std::exception& e) {
     std::fprintf(stderr, "bench: %s\n", e.what());
     return 1;

@@ -1,64 +1,64 @@
 // SPDX-License-Identifier: MIT
-// The figures that are promised, one section each. Ratios come from repetitions of both sides in turn, so that a busy machine is busy for both.
+// The figures that are promised, and what else a user would like to know before choosing a lock: one section each. All sides are measured in turns, in
+// one run, so that a busy machine is busy for all of them, and ratios are taken within a turn.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "contender.hpp"
+#include "report.hpp"
 #include "stress/stress.hpp"
+#include "support/temp_dir.hpp"
 
 namespace bench {
 
 using stress::now_ns;
 
-// What is promised of a backend, where a number is.
-struct Bounds {
-  std::optional<double> pair, pair_with_lease, hand_off;  // times the anchor
-  double death_with_much_memory = 30'000;  // microseconds; the kernel takes 12,500 of them
-};
-
-class Report {
- public:
-  Report(bool json, std::string backend) : json_{json}, backend_{std::move(backend)} {}
-  void section(const std::string& name);
-  // A row: what was measured, and what is promised of it at most.
-  void row(const std::string& what, double figure, const std::string& unit, std::optional<double> bound = {});
-  void note(const std::string& text);
-
- private:
-  const bool json_;
-  const std::string backend_;
-  std::string section_;
-};
+// How much is measured: all that figures are worth quoting of; enough for a look; as little as shows that a section works.
+enum class Amount { full, quick, smoke };
 
 struct Bench {
-  const stress::Store& store;
   Report& report;
-  bool smoke;  // as little as shows that the section works
-  std::string program;  // sherlock, the program
-  Bounds bounds;
-  int choose(int usual, int least) const { return smoke ? least : usual; }
+  const std::vector<std::unique_ptr<stress::Store>>& stores;  // of the section's own, so that none inherits another's waiters
+  const support::TempDir& place;                              // where the others' locks are
+  Amount amount;
+  std::string programs;  // the directory of these: build/tests/bench
+  std::string sherlock;  // the program; empty where there is none
+
+  bool smoke() const { return amount == Amount::smoke; }
+  template <class T>
+  T choose(T full, T quick, T smoke) const {
+    return amount == Amount::full ? full : amount == Amount::quick ? quick : smoke;
+  }
+  // Null where that backend is not measured.
+  const stress::Store* store(std::string_view backend) const;
 };
 
 void pair(Bench& bench);
 void hand_off(Bench& bench);
+void contention(Bench& bench);
+void turns(Bench& bench);
 void death(Bench& bench);
-void fairness(Bench& bench);
-void foreign(Bench& bench);
-void spurious(Bench& bench);
+void names(Bench& bench);
+void waiters(Bench& bench);
+void start(Bench& bench);
 void run(Bench& bench);
+void foreign(Bench& bench);
+void looks(Bench& bench);
 void idle(Bench& bench);
 
 // Of a copy, in any order; not of nothing.
 double quantile(std::vector<double> all, double q);
 inline double median(std::vector<double> all) { return quantile(std::move(all), 0.5); }
 
-// Waits by looking, without giving up the processor for long; throws when it takes 20 s.
+// Waits by looking, without giving up the processor for long; throws when it takes a minute.
 template <class Ready>
 void await(Ready ready) {
-  for (const std::int64_t give_up = now_ns() + 20'000'000'000; !ready();) {
+  for (const std::int64_t give_up = now_ns() + 60'000'000'000; !ready();) {
     if (now_ns() > give_up) throw std::runtime_error{"a process does not do its part"};
     stress::nap(stress::microseconds{20});
   }

@@ -58,12 +58,14 @@ std::vector<double> measure(const stress::Store& store, int rounds, bool closes)
 }  // namespace
 
 void foreign(Bench& bench) {
-  if (!bench.store.is_files()) return bench.report.note("skipped: only files can be locked by foreigners");
+  const stress::Store* store = bench.store("file");
+  if (!store) return bench.report.note("skipped: only files can be locked by foreigners");
   for (const bool closes : {true, false}) {
-    const std::vector<double> took = measure(bench.store, bench.choose(1000, 10), closes);
-    const char* how = closes ? "a foreigner closes the file" : "a foreigner unlocks and keeps the file";
-    bench.report.row(fmt::format("{}: median", how), median(took), "us", 10'000);
-    bench.report.row(fmt::format("{}: 99.9 % within", how), quantile(took, 0.999), "us", 10'000);
+    const std::string how = closes ? "flock(1) lets go" : "a foreigner unlocks and keeps the file open";
+    bench.report.progress(how);
+    const std::vector<double> took = measure(*store, bench.choose(1000, 200, 10), closes);
+    bench.report.add({how + ": the next holder, median", "sherlock file", median(took), "us", Bound{10'000}});
+    bench.report.add({how + ": the next holder, 99.9 % within", "sherlock file", quantile(took, 0.999), "us", Bound{10'000}});
   }
 }
 

@@ -3,11 +3,20 @@
 #include <fmt/core.h>
 
 #include <atomic>
+#include <map>
 
 #include "bench.hpp"
+#include "python.hpp"
 
 namespace bench {
 namespace {
+
+struct Promise {
+  const char* backend;
+  const char* of;
+  double times;
+};
+constexpr Promise kPromises[] = {{"file", "flock(2)", 1.2}, {"shm", "futex word", 1.2}, {"sqlite", "futex word", 2.0}};
 
 constexpr int kMost = 4096;
 
@@ -56,24 +65,37 @@ std::vector<double> measure(const Kind& kind, int rounds) {
 }  // namespace
 
 void hand_off(Bench& bench) {
-  std::vector<Kind> kinds = anchors(bench.store, For::waiting, "hand-off");
-  kinds.push_back(sherlock(bench.store, "hand-off", {.timeout = std::chrono::seconds{20}}));
-  std::vector<std::vector<double>> all(kinds.size()), medians(kinds.size()), ratios(kinds.size());
-  for (int repetition = 0; repetition < bench.choose(15, 2); ++repetition) {
-    for (std::size_t i = 0; i < kinds.size(); ++i) {
-      const std::vector<double> took = measure(kinds[i], bench.choose(300, 40));
-      all[i].insert(all[i].end(), took.begin(), took.end());
-      medians[i].push_back(median(took));
+  std::vector<Kind> kinds =
+      peers({Peer::futex, Peer::robust, Peer::boost, Peer::flock, Peer::ofd, Peer::boost_file, Peer::begin}, bench.place / "hand-off");
+  for (const auto& store : bench.stores) kinds.push_back(sherlock(*store, "hand-off", {.timeout = std::chrono::seconds{20}}));
+  std::vector<std::string> missing;
+  for (const Kind& kind : python_kinds(bench.programs, missing)) kinds.push_back(kind);
+  for (const std::string& package : missing) bench.report.note("skipped: " + package + " is not installed");
+
+  Python python{bench.programs};
+  std::map<std::string, std::vector<double>> all, medians;
+  const int turns = bench.choose(15, 7, 2);
+  for (int turn = 0; turn < turns; ++turn) {
+    bench.report.progress(fmt::format("turn {} of {}", turn + 1, turns));
+    for (const Kind& kind : kinds) {
+      const bool polls = kind.name == "SQLite BEGIN IMMEDIATE";  // milliseconds each
+      const std::string path = bench.place / ("hand-off." + kind.python);
+      const std::vector<double> took = kind.make ? measure(kind, polls ? 30 : bench.choose(300, 150, 40))
+                                       : python.ask(fmt::format("hand_off {} {} {}", kind.python, path, bench.choose(5, 4, 3)));
+      all[kind.name].insert(all[kind.name].end(), took.begin(), took.end());
+      medians[kind.name].push_back(median(took));
     }
-    for (std::size_t i = 0; i < kinds.size(); ++i) ratios[i].push_back(medians[i].back() / medians[0].back());
   }
-  for (std::size_t i = 1; i < kinds.size(); ++i) {
-    const bool ours = i + 1 == kinds.size();
-    bench.report.row(fmt::format("{}, times {}", kinds[i].name, kinds[0].name), median(ratios[i]), "x", ours ? bench.bounds.hand_off : std::nullopt);
+  for (const Promise& promise : kPromises) {
+    if (!bench.store(promise.backend)) continue;
+    const std::string ours = std::string{"sherlock "} + promise.backend;
+    std::vector<double> ratios;
+    for (std::size_t i = 0; i < medians[ours].size(); ++i) ratios.push_back(medians[ours][i] / medians[promise.of][i]);
+    bench.report.add({fmt::format("hand-off, times {}", promise.of), ours, median(ratios), "x", Bound{promise.times}});
   }
-  for (std::size_t i = 0; i < kinds.size(); ++i) {
-    bench.report.row(kinds[i].name + ", median", median(all[i]), "us");
-    bench.report.row(kinds[i].name + ", 99 % within", quantile(all[i], 0.99), "us");
+  for (const Kind& kind : kinds) {
+    bench.report.add({"hand-off, median", kind.name, median(all[kind.name]), "us"});
+    bench.report.add({"hand-off, p99", kind.name, quantile(all[kind.name], 0.99), "us"});
   }
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What waiting costs: the share of a processor that each of three waiters takes while nothing happens.
+// What waiting costs: the share of a processor that each of three waiters takes while nothing happens. All cases at once: each counts its own time.
 #include <fcntl.h>
 #include <fmt/core.h>
 #include <sys/file.h>
@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <functional>
 #include <thread>
 
 #include "bench.hpp"
@@ -28,65 +27,76 @@ std::int64_t own_processor_time() {
   return std::int64_t{t.tv_sec} * 1'000'000'000 + t.tv_nsec;
 }
 
-// The busiest waiter's share, in percent.
-double measure(const stress::Store& store, const std::string& name, stress::nanoseconds time,
-               const std::function<void(const std::function<void()>& ready)>& hold) {
-  const stress::Shared<State> s;
-  Children holder;
-  holder.add([&] { hold([&] { s->held = true; }); });
-  await([&] { return s->held.load(); });
-  Children waiters;
-  for (int i = 0; i < kWaiters; ++i)
-    waiters.add([&, i] {
-      const auto lock = store.lock(name);
-      if (lock->try_acquire_for(stress::milliseconds{50})) throw std::runtime_error{"the lock is free"};
-      const std::int64_t used = own_processor_time(), began = now_ns();
-      if (lock->try_acquire_for(time)) throw std::runtime_error{"the lock is free"};
-      s->used[i] = own_processor_time() - used;
-      s->lasted[i] = now_ns() - began;
-    });
-  waiters.join();
-  double most = 0;
-  for (int i = 0; i < kWaiters; ++i) most = std::max(most, 100 * static_cast<double>(s->used[i]) / static_cast<double>(s->lasted[i]));
-  return most;
-}
+enum class By { holder, orphan, foreigner };
+
+class Case {
+ public:
+  Case(const stress::Store& store, By by, const char* what) : what{what}, store_{store}, by_{by}, name_{what} {}
+
+  void begin(stress::nanoseconds time) {
+    if (by_ == By::foreigner) take()->release();
+    all_.add([&] { hold(); });
+    await([&] { return state_->held.load(); });
+    for (int i = 0; i < kWaiters; ++i) waiters_.add([&, i] { wait(i, time); });
+  }
+  // The busiest waiter's share, in percent.
+  double end() {
+    waiters_.join();
+    double most = 0;
+    for (int i = 0; i < kWaiters; ++i) most = std::max(most, 100 * static_cast<double>(state_->used[i]) / static_cast<double>(state_->lasted[i]));
+    return most;
+  }
+
+  const std::string what;
+  std::string who() const { return "sherlock " + store_.backend().name(); }
+
+ private:
+  std::unique_ptr<sherlock::BaseLock> take() {
+    auto lock = store_.lock(name_);
+    lock->acquire();
+    return lock;
+  }
+
+  void hold() {
+    std::unique_ptr<sherlock::BaseLock> lock;
+    if (by_ == By::holder) lock = take();
+    if (by_ == By::orphan) std::thread{[&] { lock = take(); }}.join();
+    if (by_ == By::foreigner) {
+      const int fd = open(store_.path(name_).c_str(), O_RDWR | O_CLOEXEC);
+      if (fd < 0 || flock(fd, LOCK_EX) != 0) throw std::runtime_error{"cannot lock as a foreigner"};
+    }
+    state_->held = true;
+    pause();
+  }
+
+  void wait(int i, stress::nanoseconds time) {
+    const auto lock = store_.lock(name_);
+    if (lock->try_acquire_for(stress::milliseconds{50})) throw std::runtime_error{"the lock is free"};
+    const std::int64_t used = own_processor_time(), began = now_ns();
+    if (lock->try_acquire_for(time)) throw std::runtime_error{"the lock is free"};
+    state_->used[i] = own_processor_time() - used;
+    state_->lasted[i] = now_ns() - began;
+  }
+
+  const stress::Store& store_;
+  const By by_;
+  const std::string name_;
+  const stress::Shared<State> state_;
+  Children all_, waiters_;
+};
 
 }  // namespace
 
 void idle(Bench& bench) {
-  const stress::Store& store = bench.store;
-  const stress::milliseconds time{bench.choose(10'000, 100)};
-  const double bound = 0.2;
-  const auto take = [&](const std::string& name) {
-    auto lock = store.lock(name);
-    lock->acquire();
-    return lock;
-  };
-
-  const double held = measure(store, "held", time, [&](const auto& ready) {
-    const auto lock = take("held");
-    ready();
-    pause();
-  });
-  bench.report.row("the busiest of three waiters for a held lock", held, "%", bound);
-
-  const double orphaned = measure(store, "orphaned", time, [&](const auto& ready) {
-    std::unique_ptr<sherlock::BaseLock> lock;
-    std::thread{[&] { lock = take("orphaned"); }}.join();
-    ready();
-    pause();
-  });
-  bench.report.row("for one whose holder's acquiring thread has ended", orphaned, "%", bound);
-
-  if (!store.is_files()) return;
-  take("foreign")->release();
-  const double foreign = measure(store, "foreign", time, [&, path = store.path("foreign")](const auto& ready) {
-    const int fd = open(path.c_str(), O_RDWR | O_CLOEXEC);
-    if (fd < 0 || flock(fd, LOCK_EX) != 0) throw std::runtime_error{"cannot lock as a foreigner"};
-    ready();
-    pause();
-  });
-  bench.report.row("for one that a foreigner has", foreign, "%", bound);
+  std::vector<std::unique_ptr<Case>> cases;
+  for (const auto& store : bench.stores) {
+    cases.push_back(std::make_unique<Case>(*store, By::holder, "an idle waiter for a held lock"));
+    cases.push_back(std::make_unique<Case>(*store, By::orphan, "an idle waiter, where the thread that acquired has ended"));
+    if (store->is_files()) cases.push_back(std::make_unique<Case>(*store, By::foreigner, "an idle waiter, where a foreigner has the file"));
+  }
+  for (auto& one : cases) one->begin(stress::milliseconds{bench.choose(10'000, 2000, 100)});
+  bench.report.progress("waiting");
+  for (auto& one : cases) bench.report.add({one->what + ": share of a processor", one->who(), one->end(), "%", Bound{0.2}});
 }
 
 }  // namespace bench

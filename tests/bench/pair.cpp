@@ -2,44 +2,87 @@
 // lock() and unlock() of a free lock, again and again: what the lock itself costs.
 #include <fmt/core.h>
 
+#include <map>
+
 #include "bench.hpp"
+#include "python.hpp"
 
 namespace bench {
 namespace {
 
 using namespace std::chrono_literals;
 
-double ns_a_pair(Contender& lock, long n) {
-  const std::int64_t begin = now_ns();
-  lock.pairs(n);
-  return static_cast<double>(now_ns() - begin) / static_cast<double>(n);
-}
+struct Promise {
+  const char* backend;
+  const char* of;  // times whom
+  double pair;
+  std::optional<double> leased;
+};
+constexpr Promise kPromises[] = {{"file", "flock(2)", 2.2, 3.0}, {"shm", "pthread robust mutex", 1.2, 3.0}, {"sqlite", "bare SQLite rows", 1.3, {}}};
+
+class Side {
+ public:
+  Side(const Kind& kind, const Bench& bench, Python& python) : kind_{kind}, path_{bench.place / "pair"}, python_{python} {
+    if (kind.make) lock_ = kind.make();
+    ns(20);  // what is opened at the first use is not what is measured
+    const double once = ns(bench.choose(1000, 200, 20)), ms = bench.choose(20.0, 8.0, 1.0);
+    enough_ = std::max(10L, static_cast<long>(ms * 1e6 / once));
+  }
+  void measure() { all.push_back(ns(enough_)); }
+
+  std::vector<double> all;
+
+ private:
+  double ns(long n) {
+    if (!lock_) return python_.ask(fmt::format("pair {} {}.{} {}", kind_.python, path_, kind_.python, n)).front();
+    const std::int64_t begin = now_ns();
+    lock_->pairs(n);
+    return static_cast<double>(now_ns() - begin) / static_cast<double>(n);
+  }
+
+  const Kind& kind_;
+  const std::string path_;
+  Python& python_;
+  std::unique_ptr<Contender> lock_;
+  long enough_;
+};
 
 }  // namespace
 
 void pair(Bench& bench) {
-  std::vector<Kind> kinds = anchors(bench.store, For::cost, "pair");
-  const std::size_t ours = kinds.size();
-  kinds.push_back(sherlock(bench.store, "pair"));
-  kinds.push_back(sherlock(bench.store, "leased pair", {.expire = 60s}));
+  std::vector<Kind> kinds = peers({Peer::cas, Peer::futex, Peer::robust, Peer::boost, Peer::flock, Peer::ofd, Peer::boost_file, Peer::rows, Peer::begin},
+                                  bench.place / "pair");
+  for (const auto& store : bench.stores) {
+    kinds.push_back(sherlock(*store, "pair"));
+    kinds.push_back(sherlock(*store, "leased pair", {.expire = 60s}));
+  }
+  std::vector<std::string> missing;
+  for (const Kind& kind : python_kinds(bench.programs, missing)) kinds.push_back(kind);
+  for (const std::string& package : missing) bench.report.note("skipped: " + package + " is not installed");
 
-  std::vector<std::unique_ptr<Contender>> locks;
-  std::vector<long> enough;  // pairs for so many milliseconds
-  for (const Kind& kind : kinds) {
-    locks.push_back(kind.make());
-    ns_a_pair(*locks.back(), 100);
-    enough.push_back(std::max(1L, static_cast<long>(bench.choose(20, 1) * 1e6 / ns_a_pair(*locks.back(), bench.choose(2000, 50)))));
+  Python python{bench.programs};
+  std::vector<std::unique_ptr<Side>> sides;
+  for (const Kind& kind : kinds) sides.push_back(std::make_unique<Side>(kind, bench, python));
+  const int turns = bench.choose(25, 9, 2);
+  for (int turn = 0; turn < turns; ++turn) {
+    if (turn % 5 == 0) bench.report.progress(fmt::format("turn {} of {}", turn + 1, turns));
+    for (auto& side : sides) side->measure();
   }
-  std::vector<std::vector<double>> times(kinds.size()), ratios(kinds.size());
-  for (int repetition = 0; repetition < bench.choose(25, 3); ++repetition) {
-    for (std::size_t i = 0; i < kinds.size(); ++i) times[i].push_back(ns_a_pair(*locks[i], enough[i]));
-    for (std::size_t i = 0; i < kinds.size(); ++i) ratios[i].push_back(times[i].back() / times[0].back());
+
+  std::map<std::string, std::vector<double>> times;
+  for (std::size_t i = 0; i < kinds.size(); ++i) times[kinds[i].name] = sides[i]->all;
+  for (const Promise& promise : kPromises) {
+    if (!bench.store(promise.backend)) continue;
+    const std::string ours = std::string{"sherlock "} + promise.backend;
+    const auto tell = [&](const std::string& who, std::optional<double> bound) {
+      std::vector<double> ratios;
+      for (std::size_t i = 0; i < times[who].size(); ++i) ratios.push_back(times[who][i] / times[promise.of][i]);
+      bench.report.add({fmt::format("uncontended pair, times {}", promise.of), who, median(ratios), "x", bound ? std::optional{Bound{*bound}} : std::nullopt});
+    };
+    tell(ours, promise.pair);
+    tell(ours + ", leased", promise.leased);
   }
-  for (std::size_t i = 1; i < kinds.size(); ++i) {
-    const std::optional<double> bound = i == ours ? bench.bounds.pair : i > ours ? bench.bounds.pair_with_lease : std::nullopt;
-    bench.report.row(fmt::format("{}, times {}", kinds[i].name, kinds[0].name), median(ratios[i]), "x", bound);
-  }
-  for (std::size_t i = 0; i < kinds.size(); ++i) bench.report.row(kinds[i].name, median(times[i]), "ns");
+  for (const Kind& kind : kinds) bench.report.add({"uncontended pair", kind.name, median(times[kind.name]), "ns"});
 }
 
 }  // namespace bench

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <pthread.h>
+#include <sched.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -33,6 +34,30 @@ class Flock {
   void unlock() { flock(fd_, LOCK_UN); }
 
  private:
+  const int fd_;
+};
+
+// Held by a file that is open, as POSIX locks ought to have been.
+class OpenFileDescription {
+ public:
+  explicit OpenFileDescription(const std::string& path) : fd_{open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)} {
+    if (fd_ < 0) fail(path);
+  }
+  ~OpenFileDescription() { close(fd_); }
+  OpenFileDescription(const OpenFileDescription&) = delete;
+  OpenFileDescription& operator=(const OpenFileDescription&) = delete;
+  void lock() { set(F_WRLCK); }
+  void unlock() { set(F_UNLCK); }
+
+ private:
+  void set(short type) {
+    struct flock byte {};
+    byte.l_type = type;
+    byte.l_whence = SEEK_SET;
+    byte.l_len = 1;
+    fcntl(fd_, F_OFD_SETLKW, &byte);
+  }
+
   const int fd_;
 };
 
@@ -68,21 +93,39 @@ class Mapped {
 // What comes free when its holder dies, of what the system gives.
 class RobustMutex {
  public:
-  explicit RobustMutex(const std::string& path)
-      : mutex_{path, [](pthread_mutex_t& mutex) {
-                 pthread_mutexattr_t kind;
-                 pthread_mutexattr_init(&kind);
-                 pthread_mutexattr_setpshared(&kind, PTHREAD_PROCESS_SHARED);
-                 pthread_mutexattr_setrobust(&kind, PTHREAD_MUTEX_ROBUST);
-                 pthread_mutex_init(&mutex, &kind);
-               }} {}
+  explicit RobustMutex(const std::string& path) : mutex_{path, set_up} {}
   void lock() {
     if (pthread_mutex_lock(&*mutex_) == EOWNERDEAD) pthread_mutex_consistent(&*mutex_);
   }
   void unlock() { pthread_mutex_unlock(&*mutex_); }
 
+  static void set_up(pthread_mutex_t& mutex) {
+    pthread_mutexattr_t kind;
+    pthread_mutexattr_init(&kind);
+    pthread_mutexattr_setpshared(&kind, PTHREAD_PROCESS_SHARED);
+    pthread_mutexattr_setrobust(&kind, PTHREAD_MUTEX_ROBUST);
+    pthread_mutex_init(&mutex, &kind);
+  }
+
  private:
   const Mapped<pthread_mutex_t> mutex_;
+};
+
+// The floor of what excludes: nobody is woken, who waits burns its processor or gives it up.
+class CasWord {
+ public:
+  explicit CasWord(const std::string& path) : word_{path, [](std::atomic<std::uint32_t>&) {}} {}
+  void lock() {
+    for (int tries = 0;; ++tries) {
+      std::uint32_t free = 0;
+      if ((*word_).compare_exchange_strong(free, 1, std::memory_order_acquire)) return;
+      if (tries > 100) sched_yield();
+    }
+  }
+  void unlock() { (*word_).store(0, std::memory_order_release); }
+
+ private:
+  const Mapped<std::atomic<std::uint32_t>> word_;
 };
 
 // The least that processes can sleep on: 0 free, 1 held, 2 held and somebody may sleep. Held for ever when its holder dies.

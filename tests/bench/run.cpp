@@ -24,19 +24,30 @@ double us_of(std::vector<std::string> command) {
 }  // namespace
 
 void run(Bench& bench) {
-  if (bench.program.empty()) return bench.report.note("skipped: --program does not say where sherlock is");
-  const std::vector<std::string> ours{bench.program, "-b", bench.store.backend().name(), "-C", bench.store.client(), "run", "l", "--", "true"};
-  const std::vector<std::string> theirs{"flock", bench.store.beside("anchor"), "true"};
-  for (int i = 0; i < 3; ++i) us_of(ours), us_of(theirs);
-  std::vector<double> us, them, ratios;
-  for (int i = 0; i < bench.choose(500, 5); ++i) {
-    them.push_back(us_of(theirs));
-    us.push_back(us_of(ours));
-    ratios.push_back(us.back() / them.back());
+  if (bench.sherlock.empty()) return bench.report.note("skipped: --sherlock does not say where the program is");
+  struct Side {
+    std::string name;
+    std::vector<std::string> command;
+    std::vector<double> us{}, ratios{};
+  };
+  std::vector<Side> sides{{"flock l true", {"flock", bench.place / "l", "true"}}};
+  for (const auto& store : bench.stores) {
+    const std::string& backend = store->backend().name();
+    sides.push_back({"sherlock " + backend, {bench.sherlock, "-b", backend, "-C", store->client(), "run", "l", "--", "true"}});
   }
-  bench.report.row("sherlock run l -- true, times flock l true", median(ratios), "x", 1.5);
-  bench.report.row("sherlock run l -- true", median(us), "us");
-  bench.report.row("flock l true", median(them), "us");
+  for (int i = -3; i < bench.choose(500, 100, 3); ++i) {
+    for (Side& side : sides) {
+      const double us = us_of(side.command);
+      if (i < 0) continue;  // warming up
+      side.us.push_back(us);
+      side.ratios.push_back(us / sides.front().us.back());
+    }
+  }
+  for (std::size_t i = 1; i < sides.size(); ++i) {
+    const auto bound = sides[i].name == "sherlock file" ? std::optional{Bound{1.5}} : std::nullopt;
+    bench.report.add({"sherlock run l -- true, times flock l true", sides[i].name, median(sides[i].ratios), "x", bound});
+  }
+  for (const Side& side : sides) bench.report.add({"a whole process that runs true under a lock", side.name, median(side.us), "us"});
 }
 
 }  // namespace bench

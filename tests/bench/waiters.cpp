@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+// 1 to 1,000 processes wait for one lock, which each holds for a millisecond: does a release wake one of them, or all? And what a waiter takes of memory.
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <atomic>
+#include <limits>
+
+#include "bench.hpp"
+#include "proc.hpp"
+
+namespace bench {
+namespace {
+
+constexpr std::size_t kMost = 1 << 16;
+
+struct State {
+  std::atomic<int> ready;
+  std::atomic<bool> go, stop;
+  std::atomic<std::int64_t> released, own_kib;  // by holders; of all together
+  std::atomic<std::size_t> hand_offs;
+  float took[kMost];  // microseconds
+};
+
+void take_turns(State& s, const Kind& kind) {
+  const std::int64_t own = own_memory();
+  const auto lock = kind.make();
+  lock->pairs(1);
+  s.own_kib.fetch_add(own_memory() - own);
+  s.ready.fetch_add(1);
+  await([&] { return s.go.load(); });
+  while (!s.stop) {
+    lock->lock();
+    const std::int64_t now = now_ns(), released = s.released;
+    if (!s.stop) {
+      const std::size_t i = s.hand_offs.load();
+      if (released != 0 && i < kMost) s.took[i] = static_cast<float>(now - released) / 1000;
+      s.hand_offs = i + 1;
+      stress::nap(stress::milliseconds{1});
+    }
+    s.released = now_ns();
+    lock->unlock();
+  }
+}
+
+struct Outcome {
+  double switches, median_us, own_kib;
+};
+
+Outcome measure(const Kind& kind, int waiters, double seconds) {
+  const stress::Shared<State> s;
+  Children all;
+  std::vector<pid_t> pids;
+  for (int i = 0; i <= waiters; ++i) pids.push_back(all.add([&] { take_turns(*s, kind); }));
+  await([&] { return s->ready == waiters + 1; });
+  s->go = true;
+  const auto all_switches = [&] {
+    std::int64_t n = 0;
+    for (const pid_t pid : pids) n += context_switches(pid);
+    return n;
+  };
+  stress::nap(stress::milliseconds{50 + waiters / 2});  // everybody has lain down
+  const std::size_t first = s->hand_offs;
+  const std::int64_t before = all_switches();
+  stress::nap(stress::nanoseconds{static_cast<std::int64_t>(seconds * 1e9)});
+  const std::int64_t switches = all_switches() - before;
+  const std::size_t last = std::min(s->hand_offs.load(), kMost);
+  s->stop = true;
+  all.join();
+  if (last <= first) return {std::numeric_limits<double>::infinity(), std::numeric_limits<double>::infinity(), 0};
+  return {static_cast<double>(switches) / static_cast<double>(last - first), median({s->took + first, s->took + last}),
+          static_cast<double>(s->own_kib) / (waiters + 1)};
+}
+
+}  // namespace
+
+void waiters(Bench& bench) {
+  std::vector<Kind> kinds = peers({Peer::robust, Peer::boost, Peer::flock}, bench.place / "waiters");
+  for (const auto& store : bench.stores) kinds.push_back(sherlock(*store, "waiters", {.timeout = std::chrono::seconds{100}}));
+  for (const int waiters : {1, 10, 64, 1000}) {
+    if (bench.smoke() && waiters > 10) break;
+    for (const Kind& kind : kinds) {
+      bench.report.progress(fmt::format("{} waiters, {}", waiters, kind.name));
+      const bool ours = kind.name.starts_with("sherlock");
+      const Outcome o = measure(kind, waiters, bench.choose(2.0, 0.5, 0.1));
+      const auto tell = [&](const char* what, double value, const char* unit, std::optional<Bound> bound = {}) {
+        bench.report.add({what, kind.name, value, unit, bound, waiters, "waiters"});
+      };
+      tell("context switches a hand-off", o.switches, "", ours && waiters >= 64 ? std::optional{Bound{6}} : std::nullopt);
+      tell("hand-off among waiters, median", o.median_us, "us");
+      if (waiters == 64) tell("memory of a process that waits, beyond what it had", o.own_kib, "KiB");
+    }
+  }
+}
+
+}  // namespace bench
