@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <bit>
 #include <boost/interprocess/file_mapping.hpp>
 #include <boost/interprocess/mapped_region.hpp>
 #include <cerrno>
@@ -272,6 +273,12 @@ Fingerprint& Companion::fingerprint(std::uint32_t segment, std::uint32_t index) 
   const SegmentShape shape = segment_shape(segment);
   std::byte* base = base_[segment].load(std::memory_order_acquire);
   return *reinterpret_cast<Fingerprint*>(base + (shape.fingerprints_at - shape.begin) + (index & (shape.entries - 1)));
+}
+
+// In one load: each byte is what a load of its own would have found at that moment.
+std::uint64_t Companion::eight_fingerprints(std::uint32_t segment, std::uint32_t index) const {
+  static_assert(std::endian::native == std::endian::little, "the lowest byte is the first one");
+  return std::atomic_ref<std::uint64_t>{*reinterpret_cast<std::uint64_t*>(&fingerprint(segment, index))}.load();
 }
 
 Fingerprint& Companion::fingerprint(std::uint32_t number) const {

@@ -51,6 +51,8 @@ class Companion {
   void grow(std::uint32_t segments);
   Entry& entry(std::uint32_t segment, std::uint32_t index) const;
   Fingerprint& fingerprint(std::uint32_t segment, std::uint32_t index) const;
+  // Eight of them: of `index`, a multiple of eight, in the lowest byte.
+  std::uint64_t eight_fingerprints(std::uint32_t segment, std::uint32_t index) const;
   Fingerprint& fingerprint(std::uint32_t number) const;
   // Entries by one number, for wait cells.
   static std::uint32_t number(std::uint32_t segment, std::uint32_t index);

@@ -15,17 +15,21 @@
 
 namespace sherlock::local {
 
-// `Key` is what the store was asked for by; `Store` says by current() whether it is what a process that comes now would find.
+// `Key` is what the store was asked for by; current(store) says whether it is what a process that comes now would find.
 template <class Key, class Store>
 class OpenStores {
  public:
   // The one that is open and current, else what `open()` makes: null where there is none and none was to be made.
   template <class Open>
   static std::shared_ptr<Store> find_or_open(const Key& key, Open open) {
+    return find_or_open(key, open, [](Store& store) { return store.current(); });
+  }
+  template <class Open, class Current>
+  static std::shared_ptr<Store> find_or_open(const Key& key, Open open, Current current) {
     OpenStores& all = here();
     const std::lock_guard guard{all.mutex_};
     auto& known = all.open_[key];
-    if (known && known->current()) return known;
+    if (known && current(*known)) return known;
     std::shared_ptr<Store> fresh = open();
     if (!fresh) return nullptr;
     if (known) all.replaced_.push_back(std::move(known));

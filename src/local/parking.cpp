@@ -22,7 +22,7 @@ namespace {
 
 constexpr nanoseconds kSlice = milliseconds{50};        // the longest sleep without a look
 constexpr nanoseconds kBlindSlice = milliseconds{8};    // the same where a death would wake nobody; a death is to be noticed within 10
-constexpr nanoseconds kHandAfter = milliseconds{1};     // an heir that has waited this long asks for the lock to be handed over
+constexpr nanoseconds kHandAfter = microseconds{500};  // an heir that has waited this long asks for the lock to be handed over
 constexpr nanoseconds kReservation = milliseconds{5};   // how long a reservation counts: the heir may be stopped
 constexpr nanoseconds kForeignStale = milliseconds{60}; // how long a waiter for a foreigner may stand still before it is doubted
 constexpr nanoseconds kFirstNap = microseconds{20};     // between looks at the presence of one who is dying,

@@ -15,6 +15,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <bit>
 #include <chrono>
 
 #include <sherlock/clock.hpp>
@@ -31,7 +32,7 @@ namespace {
 
 enum class Tenure : std::uint64_t { empty = 0, claimed = 1, offered = 2, settled = 3 };
 
-constexpr std::uint64_t kUntouched = 0;  // empty since the segment was made: every later word says who made it
+constexpr std::uint64_t kUntouched = 0;     // empty since the segment was made: every later word says who made it
 constexpr std::uint8_t kNoFingerprint = 0;  // of a place that never had an entry, or is being made just now
 
 Tenure tenure_state(std::uint64_t word) { return static_cast<Tenure>(word >> 62); }
@@ -60,7 +61,8 @@ struct Lengths {
   std::uint32_t ns, name, label;
 
   explicit Lengths(TextBlock& block)
-      : ns{shared(block.ns_size).load(std::memory_order_relaxed)}, name{shared(block.name_size).load(std::memory_order_relaxed)},
+      : ns{shared(block.ns_size).load(std::memory_order_relaxed)},
+        name{shared(block.name_size).load(std::memory_order_relaxed)},
         label{shared(block.label_size).load(std::memory_order_relaxed)} {}
 };
 
@@ -92,38 +94,65 @@ KeyHash KeyHash::of(std::string_view key) {
   return hash;
 }
 
+// Of eight fingerprints, those bytes that are 0 or `wanted`, as their top bits; perhaps one or two more, which a look at the byte tells.
+constexpr std::uint64_t kOnes = 0x0101010101010101, kTops = 0x8080808080808080;
+std::uint64_t candidates(std::uint64_t eight, std::uint8_t wanted) {
+  const auto zeros = [](std::uint64_t bytes) { return (bytes - kOnes) & ~bytes & kTops; };
+  return zeros(eight) | zeros(eight ^ (kOnes * wanted));
+}
+
 // Calls visit(found) for the places where the key can be, in one order for all processes, until it returns true: for all of them, or for those that may
 // have its entry, by their fingerprint. Nobody goes past a place that never had an entry to make one, so behind such a place there is none for the key.
 template <class Visit>
 void Table::probe(const KeyHash& hash, Places places, Visit visit) const {
   const std::uint32_t segments = companion_.segments();
+  const std::uint8_t own = fingerprint_of(hash);
   for (std::uint32_t s = 0; s < segments; ++s) {
-    const std::uint32_t entries = segment_shape(s).entries;
-    for (std::uint32_t i = 0; i < kPlaces; ++i) {
-      const std::uint32_t index = (static_cast<std::uint32_t>(hash.half[0]) + i) & (entries - 1);
-      const std::uint8_t fingerprint = companion_.fingerprint(s, index).load();
-      if (places == Places::its_own && fingerprint != kNoFingerprint && fingerprint != fingerprint_of(hash)) continue;
-      Entry& entry = companion_.entry(s, index);
-      const Found found{&entry, entry.tenure.load(), Companion::number(s, index)};
-      if (visit(found) || entry.tenure.load() == kUntouched) return;  // not as it was found: the visitor may have lost it to another
+    const std::uint32_t mask = segment_shape(s).entries - 1, first = static_cast<std::uint32_t>(hash.half[0]);
+    for (std::uint32_t i = 0; i < kPlaces;) {
+      const std::uint32_t index = (first + i) & mask, lane = index % 8, count = std::min(8 - lane, kPlaces - i);
+      i += count;
+      const std::uint64_t eight = companion_.eight_fingerprints(s, index - lane) >> 8 * lane;
+      for (std::uint64_t left = places == Places::all ? kTops : candidates(eight, own); left != 0; left &= left - 1) {
+        const auto at = static_cast<std::uint32_t>(std::countr_zero(left)) / 8;
+        if (at >= count) break;
+        const auto fingerprint = static_cast<std::uint8_t>(eight >> 8 * at);
+        if (places == Places::its_own && fingerprint != kNoFingerprint && fingerprint != own) continue;
+        Entry& entry = companion_.entry(s, index + at);
+        const Found found{&entry, entry.tenure.load(), Companion::number(s, index + at)};
+        if (visit(found) || entry.tenure.load() == kUntouched) return;  // not as it was found: the visitor may have lost it to another
+      }
     }
   }
 }
 
-Found Table::find(const KeyHash& hash) const {
+// Where nobody has the place, or he died while he made an entry there.
+bool Table::may_be_claimed(const Found& f) const {
+  const Tenure state = tenure_state(f.tenure);
+  return state == Tenure::empty || (state != Tenure::settled && !companion_.presence().alive(tenure_owner(f.tenure)));
+}
+
+Found Table::find(const KeyHash& hash) const { return find(hash, nullptr); }
+
+// Where there is none, `spot` is the first place that may be claimed for it, if there is one.
+Found Table::find(const KeyHash& hash, Found* spot) const {
   Found result;
   probe(hash, Places::its_own, [&](const Found& f) {
-    if (tenure_state(f.tenure) != Tenure::settled || !same(*f.entry, hash) || !f.current()) return false;
-    result = f;
-    return true;
+    if (tenure_state(f.tenure) == Tenure::settled && same(*f.entry, hash) && f.current()) {
+      result = f;
+      return true;
+    }
+    if (spot && !*spot && may_be_claimed(f)) *spot = f;
+    return false;
   });
   return result;
 }
 
 Found Table::find_or_make(const KeyHash& hash, std::string_view ns, std::string_view name) {
   for (;;) {
-    if (const Found found = find(hash)) return found;
-    if (const auto mine = claim_spot(hash)) {
+    Found spot;
+    if (const Found found = find(hash, &spot)) return found;
+    if (const auto mine = spot ? claim(spot) : claim_any(hash)) {
       try {
         fill(*mine, hash, ns, name);
       } catch (...) {
@@ -133,33 +162,25 @@ Found Table::find_or_make(const KeyHash& hash, std::string_view ns, std::string_
         throw;
       }
       if (const Found published = publish(*mine, hash)) return published;
-    } else if (!recycle(hash)) {
+    } else if (!spot && !recycle(hash)) {
       companion_.grow(companion_.segments());
     }
   }
 }
 
-// A place that never had an entry; where there is none, an empty one, or one whose claimant died over it.
-std::optional<Found> Table::claim_spot(const KeyHash& hash) {
-  const auto found = claim_spot(hash, Places::its_own);
-  return found ? found : claim_spot(hash, Places::all);
+std::optional<Found> Table::claim(const Found& spot) {
+  std::uint64_t expected = spot.tenure;
+  const std::uint64_t claimed = next_tenure(spot.tenure, Tenure::claimed, companion_.presence().me());
+  if (!spot.entry->tenure.compare_exchange_strong(expected, claimed)) return std::nullopt;
+  SHERLOCK_STEP("table: claimed");
+  return Found{spot.entry, claimed, spot.number};
 }
 
-std::optional<Found> Table::claim_spot(const KeyHash& hash, Places places) {
-  const Identity me = companion_.presence().me();
-  std::optional<Found> result;
-  probe(hash, places, [&](const Found& f) {
-    const Tenure state = tenure_state(f.tenure);
-    if (state == Tenure::settled) return false;
-    if (state != Tenure::empty && companion_.presence().alive(tenure_owner(f.tenure))) return false;
-    std::uint64_t expected = f.tenure;
-    const std::uint64_t claimed = next_tenure(f.tenure, Tenure::claimed, me);
-    if (!f.entry->tenure.compare_exchange_strong(expected, claimed)) return false;
-    SHERLOCK_STEP("table: claimed");
-    result = Found{f.entry, claimed, f.number};
-    return true;
-  });
-  return result;
+// Among the places that had entries of other keys.
+std::optional<Found> Table::claim_any(const KeyHash& hash) {
+  std::optional<Found> mine;
+  probe(hash, Places::all, [&](const Found& f) { return may_be_claimed(f) && (mine = claim(f)).has_value(); });
+  return mine;
 }
 
 void Table::fill(const Found& mine, const KeyHash& hash, std::string_view ns, std::string_view name) {

@@ -68,8 +68,10 @@ class Table {
   enum class Places { its_own, all };
   template <class Visit>
   void probe(const KeyHash& hash, Places places, Visit visit) const;
-  std::optional<Found> claim_spot(const KeyHash& hash);
-  std::optional<Found> claim_spot(const KeyHash& hash, Places places);
+  Found find(const KeyHash& hash, Found* spot) const;
+  bool may_be_claimed(const Found& found) const;
+  std::optional<Found> claim(const Found& spot);
+  std::optional<Found> claim_any(const KeyHash& hash);
   void fill(const Found& mine, const KeyHash& hash, std::string_view ns, std::string_view name);
   Found publish(const Found& mine, const KeyHash& hash);
   bool recycle(const KeyHash& hash);

@@ -16,14 +16,15 @@ class SqliteDatabase {
  public:
   explicit SqliteDatabase(const std::string& path) {
     if (sqlite3_open_v2(path.c_str(), &handle_, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr) != SQLITE_OK) fail();
-    sqlite3_busy_timeout(handle_, 60'000);
+    sqlite3_busy_timeout(handle_, 1000);  // and then again: a waiter may starve, but it does not give up
     for (const char* sql :
          {"PRAGMA page_size = 1024", "PRAGMA journal_mode = WAL", "PRAGMA synchronous = OFF", "PRAGMA wal_autocheckpoint = 100", "PRAGMA cache_size = 200",
           "CREATE TABLE IF NOT EXISTS locks (id INTEGER PRIMARY KEY, hash INTEGER NOT NULL, owner INTEGER NOT NULL, epoch INTEGER NOT NULL, fence INTEGER NOT "
           "NULL, expires INTEGER NOT NULL, since INTEGER NOT NULL, ends INTEGER NOT NULL, holder TEXT NOT NULL, label BLOB NOT NULL, name BLOB NOT NULL) STRICT",
           "INSERT OR IGNORE INTO locks VALUES (1, 4611686018427387904, 4611686018427387904, 4611686018427387904, 1, 4611686018427387904, "
           "1700000000000000000, 4611686018427387904, '', x'', x'70616972')"})
-      if (sqlite3_exec(handle_, sql, nullptr, nullptr, nullptr) != SQLITE_OK) fail();
+      for (int code = SQLITE_BUSY; code != SQLITE_OK;)
+        if ((code = sqlite3_exec(handle_, sql, nullptr, nullptr, nullptr)) != SQLITE_OK && (code & 0xff) != SQLITE_BUSY) fail();
   }
   ~SqliteDatabase() { sqlite3_close_v2(handle_); }
   SqliteDatabase(const SqliteDatabase&) = delete;
@@ -37,9 +38,9 @@ class SqliteDatabase {
   // Whether it changed a row, or was no statement that could.
   bool run(sqlite3_stmt* statement) {
     int code = SQLITE_ROW;
-    while (code == SQLITE_ROW || code == SQLITE_BUSY) {
+    while (code == SQLITE_ROW || (code & 0xff) == SQLITE_BUSY) {
       code = sqlite3_step(statement);
-      if (code == SQLITE_BUSY) sqlite3_reset(statement);
+      if ((code & 0xff) == SQLITE_BUSY) sqlite3_reset(statement);
     }
     sqlite3_reset(statement);
     if (code != SQLITE_DONE) fail();

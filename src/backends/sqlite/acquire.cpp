@@ -48,7 +48,7 @@ SqliteLock::Impl::Impl(const std::string& key, SqliteClient client)
         absolute.path = SqliteStore::path_of(absolute);  // whatever the working directory will be later
         return absolute;
       }()},
-      row_{sqlite::RowKey::of(key)}, store_{SqliteStore::open(client_, posix::Missing::create)} {}
+      row_{sqlite::RowKey::of(key)}, store_{SqliteStore::open_for_later(client_)} {}
 
 // ------------------------------------------------------------------------------------------------------------- the store
 

@@ -121,7 +121,7 @@ void Connection::tune() {
     throw detail::Failure{Errc::unavailable, path_ + ": SQLite cannot keep a write-ahead log here; name a database on another file system"};
   execute("PRAGMA synchronous = OFF");
   execute("PRAGMA wal_autocheckpoint = 100");
-  execute("PRAGMA cache_size = 200");
+  execute("PRAGMA cache_size = -2000");
   execute("PRAGMA cell_size_check = ON");
   execute("PRAGMA mmap_size = 0");
   execute("PRAGMA temp_store = MEMORY");

@@ -100,13 +100,20 @@ std::optional<SqliteStore::Where> SqliteStore::locate(const SqliteClient& client
 }
 
 std::shared_ptr<SqliteStore> SqliteStore::open(const SqliteClient& client, posix::Missing missing) {
-  return Stores::find_or_open({path_of(client), client.table}, [&] {
-    for (int round = 0; round < kManyRounds; ++round) try {
-        return open_present(client, missing);
-      } catch (const Moved&) {  // removed or replaced while it was opened
-      }
-    throw Failure{Errc::busy, path_of(client) + " is being removed or replaced again and again"};
-  });
+  return Stores::find_or_open({path_of(client), client.table}, [&] { return open_patiently(client, missing); });
+}
+
+std::shared_ptr<SqliteStore> SqliteStore::open_for_later(const SqliteClient& client) {
+  return Stores::find_or_open({path_of(client), client.table}, [&] { return open_patiently(client, posix::Missing::create); },
+                              [](SqliteStore& store) { return store.there(); });
+}
+
+std::shared_ptr<SqliteStore> SqliteStore::open_patiently(const SqliteClient& client, posix::Missing missing) {
+  for (int round = 0; round < kManyRounds; ++round) try {
+      return open_present(client, missing);
+    } catch (const Moved&) {  // removed or replaced while it was opened
+    }
+  throw Failure{Errc::busy, path_of(client) + " is being removed or replaced again and again"};
 }
 
 std::shared_ptr<SqliteStore> SqliteStore::open_present(const SqliteClient& client, posix::Missing missing) {

@@ -30,6 +30,8 @@ class SqliteStore {
  public:
   // Null: it is missing and was not to be made. Throws what posix/file.hpp, local/companion.hpp and schema.hpp throw.
   static std::shared_ptr<SqliteStore> open(const SqliteClient& client, posix::Missing missing);
+  // The same as of the last look at an open one, for a lock that is only being made: it looks when it is used.
+  static std::shared_ptr<SqliteStore> open_for_later(const SqliteClient& client);
 
   // The absolute path of a client, as it was given.
   static std::string path_of(const SqliteClient& client);
@@ -80,6 +82,7 @@ class SqliteStore {
   };
   static std::optional<Where> locate(const SqliteClient& client, posix::Missing missing, posix::UniqueFd& directory);
 
+  static std::shared_ptr<SqliteStore> open_patiently(const SqliteClient& client, posix::Missing missing);
   static std::shared_ptr<SqliteStore> open_present(const SqliteClient& client, posix::Missing missing);
   SqliteStore(Where where, posix::UniqueFd directory, std::optional<unsigned> mode);
   bool enter(void* todo, void (*work)(void*, Rows&));

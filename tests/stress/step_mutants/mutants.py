@@ -126,7 +126,7 @@ MUTANTS = [
     Mutant('recycle-without-the-gate', TABLE, 'table', 'recycle', 'hold', 'recycle: judged',
            left_out('  if (!entry.word.compare_exchange_strong(word, mine | gate::flags(word))) return false;\n')),
     Mutant('claim-from-the-living', TABLE, 'lost', 'new name', 'hold', 'table: claimed',
-           left_out('    if (state != Tenure::empty && companion_.presence().alive(tenure_owner(f.tenure))) return false;\n')),
+           ('(state != Tenure::settled && !companion_.presence().alive(tenure_owner(f.tenure)))', 'state != Tenure::settled')),
     Mutant('settle-without-a-look-at-others', TABLE, 'table', 'new name', 'hold', 'fill: the text',
            ('      if (state == Tenure::settled) {\n', '      if (state == Tenure::settled) return false;\n      if (state == Tenure::settled) {\n')),
     Mutant('settled-with-the-fence-of-another-day', TABLE, 'fence', 'outlived', 'hold', 'fill: the text',
