@@ -51,6 +51,13 @@ void foreign(Bench& bench);
 void looks(Bench& bench);
 void idle(Bench& bench);
 
+// Nanoseconds that this process has had of the processors.
+inline std::int64_t processor_time() {
+  timespec t;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+  return std::int64_t{t.tv_sec} * 1'000'000'000 + t.tv_nsec;
+}
+
 // Of a copy, in any order; not of nothing.
 double quantile(std::vector<double> all, double q);
 inline double median(std::vector<double> all) { return quantile(std::move(all), 0.5); }

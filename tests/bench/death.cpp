@@ -155,7 +155,7 @@ void death(Bench& bench) {
   Python python{bench.programs};
   for (const Kind& kind : python_kinds(bench.programs, missing)) {
     std::vector<double> took;
-    for (int i = 0; i < few; ++i) took.push_back(python.ask(fmt::format("die {} {}.{}", kind.python, bench.place / "death", kind.python)).front());
+    for (int i = 0; i < bench.choose(10, 5, 2); ++i) took.push_back(python.ask(fmt::format("die {} {}.{}", kind.python, bench.place / "death", kind.python)).front());
     deaths.tell(killed, kind.name, took, {});
   }
 
@@ -171,8 +171,7 @@ void death(Bench& bench) {
   }
   for (const auto& store : bench.stores) {
     of_many([&](const std::string& name) { return sherlock(*store, name, patient); });
-    const auto bound = store->backend().name() == "shm" ? std::optional{30'000.0} : std::nullopt;
-    deaths.tell(large, {sherlock(*store, "death", patient)}, {.deaths = few, .has_much_memory = true}, {{}, bound});
+    deaths.tell(large, {sherlock(*store, "death", patient)}, {.deaths = few, .has_much_memory = true}, {{}, 30'000});
   }
 }
 

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <fmt/core.h>
 #include <sys/file.h>
-#include <time.h>
 
 #include <algorithm>
 #include <atomic>
@@ -20,12 +19,6 @@ struct State {
   std::atomic<bool> held;
   std::atomic<std::int64_t> used[kWaiters], lasted[kWaiters];
 };
-
-std::int64_t own_processor_time() {
-  timespec t;
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-  return std::int64_t{t.tv_sec} * 1'000'000'000 + t.tv_nsec;
-}
 
 enum class By { holder, orphan, foreigner };
 
@@ -72,9 +65,9 @@ class Case {
   void wait(int i, stress::nanoseconds time) {
     const auto lock = store_.lock(name_);
     if (lock->try_acquire_for(stress::milliseconds{50})) throw std::runtime_error{"the lock is free"};
-    const std::int64_t used = own_processor_time(), began = now_ns();
+    const std::int64_t used = processor_time(), began = now_ns();
     if (lock->try_acquire_for(time)) throw std::runtime_error{"the lock is free"};
-    state_->used[i] = own_processor_time() - used;
+    state_->used[i] = processor_time() - used;
     state_->lasted[i] = now_ns() - began;
   }
 

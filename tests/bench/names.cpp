@@ -152,7 +152,7 @@ void names(Bench& bench) {
   std::vector<std::unique_ptr<stress::Store>> stores;
   Curves curves{bench};
   int number = 0;
-  const int times = bench.choose(3, 1, 1);
+  const int times = bench.choose(2, 1, 1);
   for (int time = 0; time < times; ++time)
     for (const int names : {1000, 10'000, 100'000}) {
       if (bench.smoke() && names > 1000) break;

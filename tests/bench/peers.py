@@ -72,16 +72,16 @@ def have(kind):
 
 
 def pair(kind, path, n):
-    """ns a pair."""
+    """ns of the processor's a pair."""
     lock = Lock(kind, path)
     for _ in range(5):
         lock.acquire()
         lock.release()
-    begin = now()
+    begin = time.process_time_ns()
     for _ in range(n):
         lock.acquire()
         lock.release()
-    return [(now() - begin) / n]
+    return [(time.process_time_ns() - begin) / n]
 
 
 def hand_off(kind, path, rounds):

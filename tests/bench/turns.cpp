@@ -78,7 +78,7 @@ void tell(Bench& bench, const std::string& who, int waiters, const Outcome& o, c
 }  // namespace
 
 void turns(Bench& bench) {
-  const double ours = bench.choose(30.0, 3.0, 0.2), theirs = bench.choose(5.0, 2.0, 0.1);
+  const double ours = bench.choose(30.0, 3.0, 0.2), theirs = bench.choose(4.0, 2.0, 0.1);
   const auto go = [&](const Kind& kind, int waiters, double seconds, const Promise& promise) {
     bench.report.progress(fmt::format("{} processes, {}, {:.2g} s", waiters, kind.name, seconds));
     tell(bench, kind.name, waiters, measure(kind, waiters, seconds), promise);

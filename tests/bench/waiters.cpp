@@ -82,7 +82,7 @@ void waiters(Bench& bench) {
     for (const Kind& kind : kinds) {
       bench.report.progress(fmt::format("{} waiters, {}", waiters, kind.name));
       const bool ours = kind.name.starts_with("sherlock");
-      const Outcome o = measure(kind, waiters, bench.choose(2.0, 0.5, 0.1));
+      const Outcome o = measure(kind, waiters, bench.choose(1.5, 0.5, 0.1));
       const auto tell = [&](const char* what, double value, const char* unit, std::optional<Bound> bound = {}) {
         bench.report.add({what, kind.name, value, unit, bound, waiters, "waiters"});
       };

@@ -97,7 +97,7 @@ class Runner:
     def torture(self):
         """What the stress programs count, against what is promised for a minute of it."""
         figures, notes = [], []
-        kill_seconds, lease_seconds = (60, 10) if self.amount == 'full' else (4, 2)
+        kill_seconds, lease_seconds = (60, 5) if self.amount == 'full' else (4, 2)
         least = {'file': 5e6, 'shm': 50e6, 'sqlite': 50e3}
         for backend in BACKENDS:
             for run, seconds in (('kill', kill_seconds), ('lease', lease_seconds)):

@@ -4,6 +4,7 @@ import machine
 
 BEGIN, END = '<!-- figures: tools/bench --page -->', '<!-- end of figures -->'
 OURS = 'sherlock '
+SAID_ABOVE = ('torture', 'instructions')  # all that these say is promised
 
 
 def number(value, unit=''):
@@ -52,7 +53,7 @@ def groups(figures):
 def bars(figures):
     """who, times the first of them, value. Ratios that are figures themselves need no other."""
     first = next((f['value'] for f in figures if f['value']), None)
-    if figures[0]['unit'] in ('x', '%') or len(figures) == 1:
+    if figures[0]['unit'] in ('x', '%', '') or len(figures) == 1:
         return ['', 'figure'], [[f['who'], measure_of(f['value'], f['unit'])] for f in figures]
     return ['', f'times {figures[0]["who"]}', 'figure'], [
         [f['who'], 'never' if f['value'] is None else f'{number(f["value"] / first)} x' if first else '', measure_of(f['value'], f['unit'])] for f in figures]
@@ -101,7 +102,7 @@ def show(run, out):
         print(f'\n== {name} ({section["amount"]}, {section["seconds"]} s)', file=out)
         for note in section['notes']:
             print(f'  {note}', file=out)
-        for what, head, rows in tables(section):
+        for what, head, rows in tables(section) if name not in SAID_ABOVE else ():
             print(f'\n {what}', file=out)
             for line in plain(head, rows):
                 print(line, file=out)
@@ -133,8 +134,8 @@ def page(run, pictures):
     yield ''
     yield from markdown(PROMISE_HEAD, rows, numbers=False)
     for name, section in run['sections'].items():
-        if name in ('torture', 'instructions') or not section['figures']:
-            continue  # all of it stands above
+        if name in SAID_ABOVE or not section['figures']:
+            continue
         yield ''
         yield f'## Section {name}'
         for note in section['notes']:
