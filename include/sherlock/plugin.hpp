@@ -31,8 +31,9 @@
 #define SHERLOCK_DETAIL_TEXT(value) SHERLOCK_DETAIL_TEXT_OF(value)
 
 // Begins the one function of a plug-in that the library calls, in the thread that asked for the backend, with no mutex of ours held. What it
-// adds to `registry` is taken over as a whole when it returns, and nothing of it when it throws, adds nothing, adds a name that is taken, or
-// was asked for by a name that it does not add. `registry` lives no longer than the call. Once in a library, outside of every namespace.
+// adds to `registry` is taken over as a whole when it returns, and nothing of it when it throws, adds nothing, adds a name that is taken, or,
+// where it was asked for by a name, adds another. It may be called again, and in two threads at once. `registry` lives no longer than the call.
+// Once in a library, outside of every namespace.
 #define SHERLOCK_PLUGIN(registry)                                                  \
   /* An ELF note: sizes of owner and value, a type, the owner, the value. */       \
   asm(".pushsection .note.sherlock, \"a\", %note\n"                                \
