@@ -9,8 +9,8 @@
 // configure({.backend = "mine"}), `sherlock -b mine` and `sherlock-conform --backend mine` find it in the plug-in directory; see
 // Registry::find() and Registry::load().
 //
-// What a plug-in and the library share is C++: classes, and not only functions. So a plug-in carries the number of the ABI that it was built
-// for in its ELF note ".note.sherlock", and one of another number is refused before any code of it has run, constructors included.
+// What a plug-in and the library share is C++: classes, and not only functions. So a plug-in carries the number of the ABI that it was
+// built for in its ELF note ".note.sherlock", and one of another number is refused before any code of it has run, constructors included.
 #pragma once
 
 #include <sherlock/export.hpp>
@@ -30,10 +30,10 @@
 #define SHERLOCK_DETAIL_TEXT_OF(value) #value
 #define SHERLOCK_DETAIL_TEXT(value) SHERLOCK_DETAIL_TEXT_OF(value)
 
-// Begins the one function of a plug-in that the library calls, in the thread that asked for the backend, with no mutex of ours held. What it
-// adds to `registry` is taken over as a whole when it returns, and nothing of it when it throws, adds nothing, adds a name that is taken, or,
-// where it was asked for by a name, adds another. It may be called again, and in two threads at once. `registry` lives no longer than the call.
-// Once in a library, outside of every namespace.
+// Begins the one function of a plug-in that the library calls, in the thread that asked for the backend, with no mutex of ours held. What
+// it adds to `registry` is taken over as a whole when it returns, and nothing of it when it throws, adds nothing, adds a name that is
+// taken, or, where it was asked for by a name, adds another. It may be called again, and in two threads at once. `registry` lives no longer
+// than the call. Once in a library, outside of every namespace.
 #define SHERLOCK_PLUGIN(registry)                                                  \
   /* An ELF note: sizes of owner and value, a type, the owner, the value. */       \
   asm(".pushsection .note.sherlock, \"a\", %note\n"                                \

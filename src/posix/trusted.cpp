@@ -27,7 +27,8 @@ std::string path_of(int fd) {
 
 void check_owner(const struct stat& file, const std::string& path) {
   const uid_t me = geteuid();
-  // A program with more rights than its user, and yet under that user's id, has them from its group or as capabilities: then the user is one of the others.
+  // A program with more rights than its user, and yet under that user's id, has them from its group or as capabilities: then the user is
+  // one of the others.
   const bool one_of_the_others = privileged() && getuid() == me;
   if (file.st_uid == 0 || (file.st_uid == me && !one_of_the_others)) return;
   throw Unsafe{fmt::format("{} belongs to user {}, who could put code of his own there; it has to belong to root{}", path, file.st_uid,

@@ -30,7 +30,8 @@ namespace {
 }  // namespace
 
 // Nothing: there is no such file.
-std::optional<std::vector<std::string>> Registry::load_from(const std::string& directory, const std::string& file, std::string_view asked) const {
+std::optional<std::vector<std::string>> Registry::load_from(const std::string& directory, const std::string& file,
+                                                               std::string_view asked) const {
   const std::string path = directory + '/' + file;
   try {
     const posix::UniqueFd opened = posix::open_trusted(directory, file);
@@ -64,8 +65,8 @@ std::vector<std::string> Registry::take_over(const void* library, Registry& from
   if (added.empty()) throw PluginRefused{"it adds no backend: its SHERLOCK_PLUGIN has to call registry.add(...)"};
   for (const Backend& backend : added)
     if (!asked.empty() && backend.name() != asked)
-      throw PluginRefused{fmt::format("it adds a backend \"{}\", and its file is named as one that adds \"{}\": call it {}", backend.name(), asked,
-                                      detail::plugin_file_name(backend.name()))};
+      throw PluginRefused{fmt::format("it adds a backend \"{}\", and its file is named as one that adds \"{}\": call it {}", backend.name(),
+                                      asked, detail::plugin_file_name(backend.name()))};
   Plugin plugin{.library = library};
   std::ranges::transform(added, std::back_inserter(plugin.names), &Backend::name);
 

@@ -18,8 +18,8 @@ namespace {
 
 constexpr const char* kEntry = "sherlock_plugin_v1";
 
-// The dynamic linker believes that a name it has seen is the library it has loaded by it, without a look at the file; and a descriptor's number
-// comes again. So each name is new: the digits of a counter as "/." and "/", which lead nowhere.
+// The dynamic linker believes that a name it has seen is the library it has loaded by it, without a look at the file; and a descriptor's
+// number comes again. So each name is new: the digits of a counter as "/." and "/", which lead nowhere.
 std::string new_name(int fd) {
   static std::atomic<std::uint64_t> count{0};
   std::string digits;

@@ -12,8 +12,8 @@ namespace sherlock::detail {
 
 class PluginLibrary {
  public:
-  // Loads the file that is open, never the one that has its path now. It stays for good: locks, threads and exceptions may be made of its code.
-  // PluginRefused where it was built for another library, or the dynamic linker does not take it.
+  // Loads the file that is open, never the one that has its path now. It stays for good: locks, threads and exceptions may be made of its
+  // code. PluginRefused where it was built for another library, or the dynamic linker does not take it.
   explicit PluginLibrary(const posix::UniqueFd& file);
 
   // The same for the same file, however often it is loaded.

@@ -26,7 +26,8 @@ using Header = ElfW(Ehdr);
 using Segment = ElfW(Phdr);
 
 constexpr const char* kCutOff = "it is cut off: copy it once more";
-constexpr const char* kForeign = "it is no plug-in of sherlock, for it has no note of an ABI: build it with SHERLOCK_PLUGIN of <sherlock/plugin.hpp>";
+constexpr const char* kForeign =
+    "it is no plug-in of sherlock, for it has no note of an ABI: build it with SHERLOCK_PLUGIN of <sherlock/plugin.hpp>";
 constexpr std::uint64_t kMostSegments = 1024, kMostNotes = 1 << 20;  // ours have a dozen, and some hundred bytes
 
 // A file that may say anything of itself. What it promises has to be there.
@@ -127,8 +128,8 @@ std::uint32_t plugin_abi(int fd) {
 void check_plugin_abi(int fd) {
   const std::uint32_t abi = plugin_abi(fd);
   if (abi == SHERLOCK_PLUGIN_ABI) return;
-  throw PluginRefused{fmt::format("it was built for another sherlock (ABI {}: {}) than this one (ABI {}: {}): build it again, with the headers of this one",
-                                  abi, release_of(abi), SHERLOCK_PLUGIN_ABI, release_of(SHERLOCK_PLUGIN_ABI))};
+  throw PluginRefused{fmt::format("it was built for another sherlock (ABI {}: {}) than this one (ABI {}: {}): build it again, with the "
+                                  "headers of this one", abi, release_of(abi), SHERLOCK_PLUGIN_ABI, release_of(SHERLOCK_PLUGIN_ABI))};
 }
 
 }  // namespace sherlock::detail

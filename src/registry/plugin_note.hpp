@@ -14,8 +14,9 @@ class PluginRefused : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// The number in the ELF note ".note.sherlock", see <sherlock/plugin.hpp>. PluginRefused where the file is no ELF library of this machine's kind, has no such note, or is not
-// all there: the dynamic linker maps what the headers promise, and a process that touches what is not there dies of it.
+// The number in the ELF note ".note.sherlock", see <sherlock/plugin.hpp>. PluginRefused where the file is no ELF library of this machine's
+// kind, has no such note, or is not all there: the dynamic linker maps what the headers promise, and a process that touches what is not
+// there dies of it.
 std::uint32_t plugin_abi(int fd);
 
 // Throws PluginRefused unless the plug-in was built for this library.

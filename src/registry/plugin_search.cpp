@@ -45,7 +45,7 @@ std::string ignored_part() {
   std::vector<std::string> relative = parts_of(path);
   std::erase_if(relative, [](const std::string& part) { return part.front() == '/'; });
   if (relative.empty()) return {};
-  return fmt::format("; of {}, not in {}, which is no absolute path", kPath, detail::printable(fmt::format("{}", fmt::join(relative, ", "))));
+  return fmt::format("; of {}, not in {}, which is no absolute path", kPath, detail::printable(fmt::format("{}", fmt::join(relative, ":"))));
 }
 
 }  // namespace
@@ -68,11 +68,11 @@ std::string detail::plugin_file_name(std::string_view backend) { return fmt::for
 std::string detail::where_to_get(std::string_view backend) {
   if (!is_backend_name(backend)) return {};
   const auto known = std::ranges::find(kAddOns, backend, &AddOn::name);
-  const std::string places =
-      fmt::format("{} in {}{}", plugin_file_name(backend), printable(fmt::format("{}", fmt::join(plugin_directories(), " or "))), ignored_part());
+  const std::string directories = printable(fmt::format("{}", fmt::join(plugin_directories(), " or ")));
+  const std::string places = fmt::format("{} in {}{}", plugin_file_name(backend), directories, ignored_part());
   if (known == kAddOns.end()) return fmt::format(", and no plug-in {}", places);
-  return fmt::format(": it is an add-on of sherlock, and there is no {}; sherlock builds it (option addons={}) where it finds {}", places, backend,
-                     known->built_on);
+  return fmt::format(": it is an add-on of sherlock, and there is no {}; sherlock builds it (option addons={}) where it finds {}", places,
+                     backend, known->built_on);
 }
 
 std::vector<PluginFile> plugin_files() {

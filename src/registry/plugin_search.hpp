@@ -15,7 +15,8 @@ bool is_backend_name(std::string_view name);
 // $libdir/sherlock, as it was configured when the library was built.
 std::string compiled_in_plugin_directory();
 
-// Absolute paths, in the order in which they are searched: those of SHERLOCK_PLUGIN_PATH, where the program is not privileged, then the compiled-in one.
+// Absolute paths, in the order in which they are searched: those of SHERLOCK_PLUGIN_PATH, where the program is not privileged, then the
+// compiled-in one.
 std::vector<std::string> plugin_directories();
 
 // "libsherlock-etcd.so"
