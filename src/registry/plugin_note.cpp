@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <bit>
 #include <cerrno>
 #include <cstring>
@@ -38,6 +39,8 @@ class Claims {
     if (posix::sys_fstat(fd, &file) != 0) posix::throw_errno("cannot look at it");
     size_ = static_cast<std::uint64_t>(file.st_size);
   }
+
+  std::uint64_t size() const { return size_; }
 
   void check(std::uint64_t offset, std::uint64_t length) const {
     if (length > size_ || offset > size_ - length) throw PluginRefused{kCutOff};
@@ -73,8 +76,8 @@ Header header_of(const Claims& file) {
   constexpr unsigned char kClass = sizeof(void*) == 8 ? ELFCLASS64 : ELFCLASS32;
   constexpr unsigned char kOrder = std::endian::native == std::endian::little ? ELFDATA2LSB : ELFDATA2MSB;
 
+  if (file.bytes(0, std::min<std::uint64_t>(file.size(), SELFMAG)) != ELFMAG) throw PluginRefused{"it is no shared library"};
   const std::string ident = file.bytes(0, EI_NIDENT);
-  if (ident.compare(0, SELFMAG, ELFMAG) != 0) throw PluginRefused{"it is no shared library"};
   if (ident[EI_CLASS] != kClass || ident[EI_DATA] != kOrder)
     throw PluginRefused{fmt::format("it was built for another kind of machine, this program is one of {} bits", 8 * sizeof(void*))};
   const auto header = read<Header>(file.bytes(0, sizeof(Header)), 0);
