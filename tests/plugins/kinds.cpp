@@ -17,7 +17,7 @@
 
 namespace {
 
-constexpr auto kKind = static_cast<plugins::Kind>(SHERLOCK_TEST_KIND);
+[[maybe_unused]] constexpr auto kKind = static_cast<plugins::Kind>(SHERLOCK_TEST_KIND);
 
 __attribute__((constructor)) void mark() {
   const char* const path = std::getenv("SHERLOCK_TEST_MARKER");
