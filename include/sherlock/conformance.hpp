@@ -41,6 +41,7 @@ struct Subject {
   std::string client{};                            // as text; empty is the backend's default
   Duration lease = std::chrono::milliseconds{300};  // the shortest expiry that the store keeps well
   Duration limit = std::chrono::seconds{60};       // the longest that one clause may take
+  std::vector<std::string> plugins{};              // paths of plug-ins that are loaded before the backend is looked for
   std::string program = "/proc/self/exe";          // plays the judge and its peers: main() of it calls peer_main()
 };
 

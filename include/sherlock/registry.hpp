@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Which backends there are. The process-wide registry() knows the built-in ones; add() takes others. A Registry is an ordinary object
-// otherwise: a test makes a fresh one.
+// Which backends there are. The process-wide registry() knows the built-in ones; add() takes others, and plug-ins bring theirs. A Registry
+// is an ordinary object otherwise: a test makes a fresh one.
 #pragma once
 
 #include <any>
@@ -83,6 +83,16 @@ class SHERLOCK_API Backend {
 template <class L>
 Backend backend(Descriptor descriptor);
 
+// A file that find() would take a backend from.
+struct PluginFile {
+  std::string backend{};  // its name, as the name of the file says
+  std::string path{};
+};
+
+// Those in the directories that find() looks through, in alphabetical order; one that another hides is left out. Nothing is opened or
+// judged.
+SHERLOCK_API std::vector<PluginFile> plugin_files();
+
 class SHERLOCK_API Registry {
  public:
   Registry();
@@ -92,9 +102,17 @@ class SHERLOCK_API Registry {
 
   // ConfigurationException when the name is taken, empty, or not [a-z0-9_-].
   void add(Backend backend);
-  // ConfigurationException, which lists the known ones, when there is none of that name.
+  // The backend of that name. If none is registered, it is looked for as a plug-in (<sherlock/plugin.hpp>), libsherlock-NAME.so, which is
+  // loaded and never unloaded: in the directories of SHERLOCK_PLUGIN_PATH (absolute paths with colons between; not followed where the
+  // program has more rights than its user), then in $libdir/sherlock. Any thread; two that need the same plug-in at once both get it.
+  // ConfigurationException when there is none, which lists the known ones and says what was looked for, or why the file that was found is
+  // refused: the file, its directory and those above have to belong to root or to us and be writable by nobody else, and the plug-in has to
+  // be built for this library. No code of it has run then.
   Backend find(std::string_view name) const;
-  // In alphabetical order.
+  // Loads a plug-in by its path, as find() does: the names of the backends that it added. To load it again changes nothing.
+  // ConfigurationException where it is missing, refused, throws, adds nothing or a name that is taken: nothing of it is registered then.
+  std::vector<std::string> load(const std::string& path);
+  // What is registered, in alphabetical order. Loads nothing.
   std::vector<std::string> names() const;
 
   // See configure() and configuration() in config.hpp, which are these of registry().
@@ -108,10 +126,21 @@ class SHERLOCK_API Registry {
  private:
   friend Registry& registry();
 
+  struct Plugin {
+    const void* library = nullptr;
+    std::vector<std::string> names{};
+  };
+
   std::shared_ptr<const Config> snapshot() const;
+  std::optional<Backend> registered(std::string_view name) const;
+  bool load_plugin_of(std::string_view backend) const;
+  std::optional<std::vector<std::string>> load_from(const std::string& directory, const std::string& file, std::string_view asked) const;
+  std::optional<std::vector<std::string>> names_of(const void* library) const;
+  std::vector<std::string> take_over(const void* library, Registry& from, std::string_view asked) const;
 
   mutable std::mutex mutex_;
-  std::vector<Backend> backends_;  // in alphabetical order
+  mutable std::vector<Backend> backends_;  // in alphabetical order; find() may add to them
+  mutable std::vector<Plugin> plugins_;    // that were loaded here
   std::shared_ptr<const Config> config_;
   bool process_wide_ = false;  // its configuration is also that of locks made by their own class
 };

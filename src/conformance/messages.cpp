@@ -36,15 +36,20 @@ bool is(const std::exception& thrown) {
 }  // namespace
 
 Message subject_message(const std::string& part, const Subject& subject) {
-  return {part, subject.backend, subject.client, word_of(subject.lease), word_of(subject.limit), subject.program};
+  Message message{part, subject.backend, subject.client, word_of(subject.lease), word_of(subject.limit), subject.program};
+  message.push_back(std::to_string(subject.plugins.size()));
+  message.insert(message.end(), subject.plugins.begin(), subject.plugins.end());
+  return message;
 }
 
 Subject subject_of(const Message& message) {
-  return {.backend = message.at(1),
-          .client = message.at(2),
-          .lease = duration_of(message.at(3)),
-          .limit = duration_of(message.at(4)),
-          .program = message.at(5)};
+  Subject subject{.backend = message.at(1),
+                  .client = message.at(2),
+                  .lease = duration_of(message.at(3)),
+                  .limit = duration_of(message.at(4)),
+                  .program = message.at(5)};
+  for (std::size_t i = 0; i < std::stoul(message.at(6)); ++i) subject.plugins.push_back(message.at(7 + i));
+  return subject;
 }
 
 std::vector<std::string> words_of(const Options& options) {

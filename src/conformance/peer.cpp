@@ -53,6 +53,10 @@ void starve(const std::string& of) {
 
 }  // namespace
 
+void load_plugins(const Subject& subject) {
+  for (const std::string& path : subject.plugins) static_cast<void>(registry().load(path));
+}
+
 std::unique_ptr<BaseLock> make_lock(const Subject& subject, const std::string& name, const Options& options) {
   return registry().find(subject.backend).make(name, options, subject.client.empty() ? AnyClient{} : AnyClient{subject.client});
 }

@@ -38,6 +38,9 @@ class Peer {
   bool over_ = false;
 };
 
+// Throws what Registry::load() throws.
+void load_plugins(const Subject& subject);
+
 // A lock of the subject's.
 std::unique_ptr<BaseLock> make_lock(const Subject& subject, const std::string& name, const Options& options);
 

@@ -22,6 +22,7 @@
 #include "conformance/check.hpp"
 #include "conformance/clauses.hpp"
 #include "conformance/json.hpp"
+#include "conformance/peer.hpp"
 
 namespace sherlock::conformance {
 namespace {
@@ -29,11 +30,12 @@ namespace {
 constexpr const char* kHelp =
     R"(Holds a backend to the contract of sherlock's locks, clause by clause, with real processes.
 
-usage: %s --backend NAME [--client TEXT] [--clause N]... [--json]
+usage: %s --backend NAME [--client TEXT] [--plugin PATH]... [--clause N]... [--json]
        %s --list [--json]
 
-  -b, --backend NAME  whom to judge: %s
+  -b, --backend NAME  whom to judge: %s, or one that is installed as a plug-in
   -C, --client TEXT   its store, as in configure(): a directory, a URL. A store of its own is best; nothing is removed from it
+  --plugin PATH       load this library first, for a backend that is not installed; may be given several times
   --clause N          only this clause; may be given several times
   --lease TIME        the shortest expiry that the store keeps well: 2s, 500ms (300ms)
   --json              one object instead of lines
@@ -41,7 +43,7 @@ usage: %s --backend NAME [--client TEXT] [--clause N]... [--json]
   --help, --version
 
 Exit status: 0 no clause is broken, 1 at least one is, 64 the command line makes no sense, 74 the result could not be written, 78 there is no
-such backend, or its client makes no sense.
+such backend, its plug-in is refused, or its client makes no sense.
 )";
 
 class UsageError : public std::runtime_error {
@@ -85,6 +87,7 @@ Clause clause_of(const char* text) {
 Asked read(int argc, char** argv) {
   static const option options[] = {{"backend", required_argument, nullptr, 'b'}, {"client", required_argument, nullptr, 'C'},
                                    {"clause", required_argument, nullptr, 'n'},  {"lease", required_argument, nullptr, 'e'},
+                                   {"plugin", required_argument, nullptr, 'p'},
                                    {"json", no_argument, nullptr, 'j'},          {"list", no_argument, nullptr, 'l'},
                                    {"help", no_argument, nullptr, 'h'},          {"version", no_argument, nullptr, 'v'},
                                    {nullptr, 0, nullptr, 0}};
@@ -97,6 +100,7 @@ Asked read(int argc, char** argv) {
       case 'C': asked.subject.client = optarg; break;
       case 'n': asked.wanted.push_back(clause_of(optarg)); break;
       case 'e': asked.subject.lease = lease_of(optarg); break;
+      case 'p': asked.subject.plugins.push_back(optarg); break;
       case 'j': asked.json = true; break;
       case 'l': asked.list = true; break;
       case 'h': asked.help = true; break;
@@ -189,6 +193,7 @@ int guarded(const char* program, int argc, char** argv) {
     } else if (asked.list) {
       list(asked);
     } else {
+      load_plugins(asked.subject);
       registry().find(asked.subject.backend).check(asked.subject.client.empty() ? AnyClient{} : AnyClient{asked.subject.client});
       good = judge_all(asked);
     }

@@ -35,6 +35,7 @@ Message judge(int number, const Subject& subject, Stage*& stage) {
   try {
     const Clause* clause = clause_of(number);
     if (!clause) return {kBroken, "there is no clause " + std::to_string(number)};
+    load_plugins(subject);
     const Traits traits = registry().find(subject.backend).traits();
     if (const std::string missing = missing_trait(*clause, traits); !missing.empty()) return {kNotApplicable, missing};
     stage = new Stage{subject, traits};
@@ -51,7 +52,7 @@ Message judge(int number, const Subject& subject, Stage*& stage) {
 [[noreturn]] void play_judge(const Channel& channel, const Message& task) {
   const Subject subject = subject_of(task);
   Stage* stage = nullptr;
-  channel.send(judge(std::stoi(task.at(6)), subject, stage));
+  channel.send(judge(std::stoi(task.back()), subject, stage));
   std::fflush(nullptr);
   _exit(EXIT_SUCCESS);
 }
@@ -76,7 +77,14 @@ std::optional<int> peer_main(int argc, char** argv) {
   const std::optional<Message> part = played.channel.receive();
   if (!part) return EXIT_FAILURE;
   if (part->at(0) == "judge") play_judge(played.channel, *part);
-  Peer{subject_of(*part), std::move(played.channel), std::move(played.spare)}.play();
+  const Subject subject = subject_of(*part);
+  try {
+    load_plugins(subject);
+  } catch (const std::exception& e) {  // the judge could
+    std::fprintf(stderr, "a peer cannot take part: %s\n", e.what());
+    return EXIT_FAILURE;
+  }
+  Peer{subject, std::move(played.channel), std::move(played.spare)}.play();
   return EXIT_SUCCESS;
 }
 

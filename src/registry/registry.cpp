@@ -13,15 +13,11 @@
 
 #include "core/defaults.hpp"
 #include "core/report.hpp"
+#include "registry/plugin_search.hpp"
 
 namespace sherlock {
 
 namespace {
-
-bool is_backend_name(std::string_view name) {
-  constexpr std::string_view kAllowed = "abcdefghijklmnopqrstuvwxyz0123456789_-";
-  return !name.empty() && name.find_first_not_of(kAllowed) == std::string_view::npos;
-}
 
 [[noreturn]] void refuse(std::string_view backend, const std::string& text) { throw ConfigurationException{text, {}, backend}; }
 
@@ -90,7 +86,7 @@ Registry::Registry() : config_{std::make_shared<const Config>()} {}
 Registry::~Registry() = default;
 
 void Registry::add(Backend backend) {
-  if (!is_backend_name(backend.name()))
+  if (!detail::is_backend_name(backend.name()))
     refuse(backend.name(), fmt::format("\"{}\" cannot be the name of a backend: use one or more of a-z, 0-9, _ and -",
                                        detail::printable(backend.name())));
   const std::lock_guard guard{mutex_};
@@ -100,13 +96,17 @@ void Registry::add(Backend backend) {
   backends_.insert(place, std::move(backend));
 }
 
+std::optional<Backend> Registry::registered(std::string_view name) const {
+  const std::lock_guard guard{mutex_};
+  const auto place = std::ranges::lower_bound(backends_, name, {}, &Backend::name);
+  return place != backends_.end() && place->name() == name ? std::optional{*place} : std::nullopt;
+}
+
 Backend Registry::find(std::string_view name) const {
-  {
-    const std::lock_guard guard{mutex_};
-    const auto place = std::ranges::lower_bound(backends_, name, {}, &Backend::name);
-    if (place != backends_.end() && place->name() == name) return *place;
-  }
-  refuse(name, fmt::format("there is no backend \"{}\" ({})", detail::printable(name), known(names())));
+  if (auto found = registered(name)) return *std::move(found);
+  if (load_plugin_of(name))
+    if (auto found = registered(name)) return *std::move(found);
+  refuse(name, fmt::format("there is no backend \"{}\"{} ({})", detail::printable(name), detail::where_to_get(name), known(names())));
 }
 
 std::vector<std::string> Registry::names() const {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // sherlock-conform, as an author of a backend meets it.
+#include <filesystem>
 #include <fstream>
 #include <string>
 #include <utility>
@@ -97,6 +98,35 @@ TEST_CASE("a backend or a client that makes no sense is exit status 78", "[confo
   const Finished client = conform({"--backend", "file", "--client", "/tmp?color=red"});
   CHECK(client.code == 78);
   CHECK_THAT(client.err, says("color=red"));
+}
+
+TEST_CASE("a plug-in that is installed nowhere is judged, and its peers have it too", "[conformance][program]") {
+  const support::TempDir directory;  // trusted, as the directory of a build need not be
+  const std::string plugin = directory / "any name.so";
+  std::filesystem::copy_file(SHERLOCK_TEST_PLUGIN, plugin);
+  const auto judge = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {"--backend", "record", "--client", directory.path()});
+    return conform(more, SHERLOCK_TEST_CONFORM);
+  };
+  const Finished judged = judge({"--plugin", plugin, "--clause", "1", "--clause", "2", "--clause", "34", "--clause", "35"});
+  CHECK_THAT(judged.out, says("4 clauses on record: 4 kept"));
+  CHECK_THAT(judge({"--plugin", plugin, "--plugin", plugin, "--clause", "1"}).out, says(" 1 kept"));
+
+  const Finished missing = judge({"--plugin", directory / "nowhere.so"});
+  CHECK(missing.code == 78);
+  CHECK_THAT(missing.err, says("there is no plug-in " + directory / "nowhere.so"));
+  std::filesystem::permissions(plugin, std::filesystem::perms::all);
+  const Finished refused = judge({"--plugin", plugin});
+  CHECK(refused.code == 78);
+  CHECK_THAT(refused.err, says("is refused: it can be written by others"));
+}
+
+TEST_CASE("a plug-in that is installed is judged by its name", "[conformance][program]") {
+  const support::TempDir directory;
+  std::filesystem::copy_file(SHERLOCK_TEST_PLUGIN, directory / "libsherlock-record.so");
+  const Finished judged = support::run({SHERLOCK_TEST_CONFORM, "--backend", "record", "--client", directory.path(), "--clause", "2"},
+                                       {"SHERLOCK_PLUGIN_PATH=" + directory.path()});
+  CHECK_THAT(judged.out, says("1 clauses on record: 1 kept"));
 }
 
 TEST_CASE("--help knows the backends, and --version the version", "[conformance][program]") {

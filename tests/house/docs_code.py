@@ -24,7 +24,7 @@ def occurs(block, program):
 
 def main():
     root = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else ".")
-    programs = [p.read_text().splitlines() for p in sorted((root / "docs/examples").iterdir()) if p.suffix in (".cpp", ".hpp")]
+    programs = [p.read_text().splitlines() for p in sorted((root / "docs/examples").rglob("*")) if p.suffix in (".cpp", ".hpp")]
     pages = [p for p in [root / "README.md", *sorted((root / "docs").rglob("*.md"))] if p.exists()]
     found = missing = 0
     for page in pages:

@@ -17,6 +17,7 @@ PLANTED = [
     ('core includes its neighbour local', 'check_layers.py', 'src/core/a.cpp', '#include "local/key.hpp"', 'crosses the drawing'),
     ('a backend includes a sibling', 'check_layers.py', 'src/backends/file/a.cpp', '#include "backends/other/b.hpp"', 'neighbour'),
     ('a backend includes a sibling by ..', 'check_layers.py', 'src/backends/file/a.cpp', '#include "../other/b.hpp"', 'neighbour'),
+    ('an add-on includes a sibling', 'check_layers.py', 'src/addons/mine/a.cpp', '#include "addons/other/b.hpp"', 'neighbour'),
     ('a tool includes what is not public', 'check_layers.py', 'tools/sherlock/a.cpp', '#include "local/key.hpp"', 'crosses the drawing'),
     ('a layer hides behind <>', 'check_layers.py', 'src/posix/a.cpp', '#include <local/key.hpp>', 'with <>'),
     ('a folder is not in the drawing', 'check_layers.py', 'src/attic/a.cpp', '#include <string>', 'no folder of the drawing'),
@@ -34,12 +35,12 @@ PLANTED = [
 
 
 def small_house(root):
-    for path, text in {'src/local/key.hpp': '', 'src/backends/other/b.hpp': '', 'include/sherlock/sherlock.hpp': '#pragma once\n',
-                       'include/sherlock/conformance.hpp': '#pragma once\n',
+    for path, text in {'src/local/key.hpp': '', 'src/backends/other/b.hpp': '', 'src/addons/other/b.hpp': '', 'include/sherlock/sherlock.hpp': '#pragma once\n',
+                       'include/sherlock/conformance.hpp': '#pragma once\n', 'include/sherlock/plugin.hpp': '#pragma once\n',
                        'docs/index.md': '[heading](#heading)\n# heading\n'}.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(SPDX + text)
-    for folder in ('posix', 'core', 'registry', 'backends/file', 'conformance'):
+    for folder in ('posix', 'core', 'registry', 'backends/file', 'conformance', 'addons/other'):
         (root / 'src' / folder).mkdir(parents=True, exist_ok=True)
     for folder in ('tools', 'docs/examples', 'tests/consumer', 'tests/house'):
         (root / folder).mkdir(parents=True)

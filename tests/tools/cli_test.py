@@ -1006,6 +1006,35 @@ def _(store):
 def _(store):
     done = store.do("backends")
     expect(done.code == 0 and re.search(r"^file .*host .*never .*sees death", done.out, re.M), done)
+    expect("REFUSED" not in done.out and json.loads(store.do("backends", "--json").out)["refused"] == [], done)
+
+
+@claim("backends tells of plug-ins, those that are taken and those that are refused, and -b takes them")
+def _(store):
+    plugin = os.environ.get("SHERLOCK_TEST_PLUGIN")
+    if not plugin:
+        raise Skip("there is no plug-in to try")
+    place = store.path("plugins")
+    os.mkdir(place, 0o755)
+    for name, mode in (("memory", 0o755), ("open", 0o777), ("misnamed", 0o755), ("shm", 0o755)):
+        shutil.copy(plugin, os.path.join(place, f"libsherlock-{name}.so"))
+        os.chmod(os.path.join(place, f"libsherlock-{name}.so"), mode)
+    with open(os.path.join(place, "libsherlock-text.so"), "w") as file:
+        file.write("no library\x1b[31m")
+    there = {**os.environ, "SHERLOCK_PLUGIN_PATH": place}
+    done = store.do("backends", env=there)
+    expect(done.code == 0 and re.search(r"^memory +default +process ", done.out, re.M) and re.search(r"^file .*sees death", done.out, re.M), done)
+    refused = done.out.partition("\nREFUSED")[2]
+    for name, why in (("open", "can be written by others"), ("misnamed", "adds a backend \"memory\""), ("shm", "of that name itself"), ("text", "no shared library")):
+        expect(re.search(rf"^{name} .*{why}", refused, re.M), name, done)
+    told = json.loads(store.do("backends", "--json", env=there).out)
+    memory, = [backend for backend in told["backends"] if backend["name"] == "memory"]
+    expect(memory["plugin"] == os.path.join(place, "libsherlock-memory.so") and memory["traits"]["scope"] == "process", told)
+    expect([one["name"] for one in told["refused"]] == ["misnamed", "open", "shm", "text"] and "mode 0777" in told["refused"][1]["why"], told)
+    expect(store.do("run", "-b", "memory", "a", "echo", "ran", env=there).out == "ran\n")
+    for name, why in (("open", "can be written"), ("nobody", "no plug-in libsherlock-nobody.so in " + place), ("etcd", "it is an add-on of sherlock")):
+        done = store.do("run", "-b", name, "a", "true", env=there)
+        expect(done.code == 78 and why in done.err and done.out == "", name, done)
 
 
 @claim("names and labels cannot command a terminal, in results or messages")

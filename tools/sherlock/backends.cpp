@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: MIT
+#include <algorithm>
 #include <cstdlib>
+#include <map>
 #include <string>
+#include <string_view>
+#include <vector>
 
+#include <sherlock/error.hpp>
 #include <sherlock/registry.hpp>
 
 #include "commands.hpp"
@@ -38,6 +43,24 @@ const char* between(Scope scope) {
   return "network";
 }
 
+// Loads what is installed, for only its code knows what it promises. Of each that is taken, its path by its name; the others are told of.
+std::map<std::string, std::string> load_plugins(Table& unusable, Json& refused) {
+  std::map<std::string, std::string> taken;
+  const std::vector<std::string> registered = registry().names();
+  for (const PluginFile& plugin : plugin_files()) {
+    try {
+      if (std::ranges::find(registered, plugin.backend) != registered.end())
+        throw ConfigurationException{"the plug-in " + plugin.path + " is not looked at: the library has a backend of that name itself"};
+      static_cast<void>(registry().find(plugin.backend));
+      taken.emplace(plugin.backend, plugin.path);
+    } catch (const ConfigurationException& e) {
+      unusable.add({plugin.backend, e.what()});
+      refused.push_back({{"name", plugin.backend}, {"plugin", plugin.path}, {"why", e.what()}});
+    }
+  }
+  return taken;
+}
+
 }  // namespace
 
 int backends(Args args, Common common) {
@@ -45,21 +68,26 @@ int backends(Args args, Common common) {
   if (answered(common, kBackendsHelp)) return EXIT_SUCCESS;
   args.finish();
 
-  Json all = Json::array();
-  Table table{{"NAME", "CLIENT", "WITHIN A", "EXPIRES", "PROMISES"}};
+  Json all = Json::array(), refused = Json::array();
+  Table table{{"NAME", "CLIENT", "WITHIN A", "EXPIRES", "PROMISES"}}, unusable{{"REFUSED", "WHY"}};
+  const std::map<std::string, std::string> plugins = load_plugins(unusable, refused);
   for (const std::string& name : registry().names()) {
     const Backend backend = registry().find(name);
     const std::string& client = backend.default_client();
+    const auto plugin = plugins.find(name);
     table.add(
         {name, client.empty() ? "-" : client, between(backend.traits().scope), backend.traits().default_expire.text(), promises(backend)});
     all.push_back({{"name", name},
                    {"library", backend.library().empty() ? Json(nullptr) : Json(backend.library())},
+                   {"plugin", plugin == plugins.end() ? Json(nullptr) : Json(plugin->second)},
                    {"client", client.empty() ? Json(nullptr) : Json(client)},
                    {"lists", backend.can_list()},
                    {"cleans", backend.can_clean()},
                    {"traits", to_json(backend.traits())}});
   }
-  print(common.json ? json_line({{"backends", std::move(all)}}) : table.text(colored(common.color) ? "\x1b[1m" : ""));
+  const std::string_view style = colored(common.color) ? "\x1b[1m" : "";
+  const std::string more = refused.empty() ? "" : '\n' + unusable.text(style);
+  print(common.json ? json_line({{"backends", std::move(all)}, {"refused", std::move(refused)}}) : table.text(style) + more);
   return EXIT_SUCCESS;
 }
 
