@@ -39,8 +39,9 @@
 namespace sherlock {
 
 namespace detail {
+class Keeping;
 class Turn;
-}
+}  // namespace detail
 
 class SHERLOCK_API BaseLock {
  public:
@@ -157,10 +158,11 @@ class SHERLOCK_API BaseLock {
   // See inheritable().
   virtual std::vector<int> do_inheritable(const Claim& claim) const;
 
-  friend class Lock;  // forwards the hooks to the configured backend
+  friend class Lock;             // forwards the hooks to the configured backend
+  friend class detail::Keeping;  // renews a hold; see keeper.hpp
   explicit BaseLock(BaseLock* inner);
 
-  enum class State : std::uint8_t { none, held, lost };
+  enum class State : std::uint8_t { none, held, lost, kept };  // kept: held, and a Keeper is at it
   struct Hold;
 
   bool try_acquire_within(Duration timeout);
@@ -191,13 +193,19 @@ class SHERLOCK_API BaseLock {
   void release_quickly();
   template <bool kLease, bool kAlone>
   void unlock_quickly() noexcept;
-  bool end_hold(const Hold& hold);
+  bool end_hold(Hold hold);
   bool tell_store(const Hold& hold, bool late);
   static Hold hold_let_go(std::uint64_t word, std::uint64_t fence) noexcept;
   void release_with_care(std::uint64_t let_go, std::uint64_t fence);
   void unlock_with_care(std::uint64_t let_go, std::uint64_t fence) noexcept;
   void clean_up(const Hold& hold) noexcept;
   bool let_go_of(const Hold& hold) noexcept;
+  enum class Renewal { done, lost, ended };  // lost: on_lost is to be told. Ended: it knows, or there is nothing to tell
+  Renewal renew_within(const Hold& hold, Duration patience);
+  bool prolong(const Hold& hold, std::chrono::nanoseconds lease_ends) noexcept;
+  bool mark(const Hold& hold, State state) noexcept;
+  std::stop_source dismiss_keeper() noexcept;
+  void tell_keeper() noexcept;
   bool may_tell(const Hold& hold) noexcept;
   void tell(const LockException& what) noexcept;
   [[noreturn]] void throw_timeout(std::chrono::nanoseconds waited) const;
@@ -228,6 +236,7 @@ class SHERLOCK_API BaseLock {
   std::atomic<bool> abandoned_{false};
   std::atomic<std::uint64_t> told_{0};  // the last hold of which on_lost has heard
   mutable std::atomic<detail::Turn*> turn_{nullptr};  // whose turn among threads that share the object; made when needed
+  std::atomic<detail::Keeping*> keeper_{nullptr};     // whoever renews the hold in a thread of its own; written with a mutex, see keeper.cpp
 };
 
 }  // namespace sherlock

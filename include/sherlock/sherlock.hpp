@@ -7,6 +7,7 @@
 #include <sherlock/config.hpp>
 #include <sherlock/error.hpp>
 #include <sherlock/file_lock.hpp>
+#include <sherlock/keeper.hpp>
 #include <sherlock/lock.hpp>
 #include <sherlock/options.hpp>
 #include <sherlock/registry.hpp>

@@ -128,6 +128,7 @@ bool BaseLock::may_tell(const Hold& hold) noexcept {
 }
 
 void BaseLock::tell(const LockException& what) noexcept {
+  if (keeper_.load(std::memory_order_acquire)) tell_keeper();
   if (!on_lost_) return;
   try {
     on_lost_(what);
@@ -204,7 +205,14 @@ bool BaseLock::try_acquire_within(Duration timeout) {
 // ------------------------------------------------------------------------------------------------------------ letting go
 
 // False: it had been lost, and on_lost knows. Throws what the store throws; then it is still held.
-bool BaseLock::end_hold(const Hold& hold) {
+bool BaseLock::end_hold(Hold hold) {
+  std::stop_source keeper{std::nostopstate};
+  while (hold.state == State::kept && hold.here()) {
+    keeper = dismiss_keeper();  // before the store is told: nothing is renewed that was let go
+    const std::uint64_t owner = hold.owner;
+    hold = this->hold();
+    if (hold.owner != owner) throw_not_held("release");
+  }
   if (!hold.held()) {
     if (hold.state != State::lost || !hold.here() || !let_go_of(hold)) throw_not_held("release");
     return false;
@@ -212,7 +220,9 @@ bool BaseLock::end_hold(const Hold& hold) {
   const bool late = this->late(hold);
   // Before the store is told: the moment it is, another thread of this object may be granted and write these.
   if (!let_go_of(hold)) throw_not_held("release");
-  return tell_store(hold, late);
+  const bool good = tell_store(hold, late);
+  if (!good) keeper.request_stop();
+  return good;
 }
 
 // The second half of letting go. False and exceptions as end_hold().
@@ -248,7 +258,10 @@ bool BaseLock::tell_store(const Hold& hold, bool late) {
   }
 }
 
-void BaseLock::let_go() noexcept { unlock(); }
+void BaseLock::let_go() noexcept {
+  if (keeper_.load(std::memory_order_acquire)) dismiss_keeper();
+  unlock();
+}
 
 // -------------------------------------------------------------------------------------------------------------- renewing
 
@@ -258,17 +271,39 @@ bool BaseLock::renew() {
     if (hold.state == State::lost && hold.here()) return false;
     throw_not_held("renew");
   }
-  const Claim claim = claim_of(hold);
+  const Renewal renewal = renew_within(hold, patience_);
+  if (renewal == Renewal::lost) tell(lost());
+  return renewal == Renewal::done;
+}
+
+BaseLock::Renewal BaseLock::renew_within(const Hold& hold, Duration patience) {
+  const Claim claim{words_, Owner{hold.process, hold.owner}, expire_, Attempt::once, hold.fence, patience};
   const bool lease = !expire_.is_infinite();
-  if ((!lease || claim.now() < hold.lease_ends) && detail::guarded(name_, backend_, [&] { return do_renew(claim); })) {
-    if (lease) lease_ends_.store(expire_.after(claim.now()).count(), std::memory_order_relaxed);
-    return true;
-  }
+  if ((!lease || claim.now() < hold.lease_ends) && detail::guarded(name_, backend_, [&] { return do_renew(claim); }))
+    return !lease || prolong(hold, expire_.after(claim.now())) ? Renewal::done : Renewal::ended;
   // Unless another thread of this object let it go meanwhile: then there was nothing to lose.
-  std::uint64_t held = pack_hold(hold.owner, State::held);
-  if (!hold_.compare_exchange_strong(held, pack_hold(hold.owner, State::lost))) return false;
+  if (!mark(hold, State::lost)) return Renewal::ended;
   clean_up(hold);
-  if (may_tell(hold)) tell(lost());
+  return may_tell(hold) ? Renewal::lost : Renewal::ended;
+}
+
+// Of renewals that were made at one time the shorter counts: the store may have seen it last. False: the lease was over before, because a Keeper has
+// told so meanwhile, which stays true.
+bool BaseLock::prolong(const Hold& hold, nanoseconds lease_ends) noexcept {
+  std::int64_t present = hold.lease_ends.count(), next = lease_ends.count();
+  while (!lease_ends_.compare_exchange_weak(present, next)) {
+    if (present == hold.lease_ends.count()) continue;
+    if (clock().boottime().count() >= present) return false;
+    next = std::min(present, lease_ends.count());
+  }
+  return true;
+}
+
+// A hold that is held, by a Keeper or without one, becomes something else. False: it has ended already.
+bool BaseLock::mark(const Hold& hold, State state) noexcept {
+  std::uint64_t word = hold_.load(std::memory_order_relaxed);
+  while (word == pack_hold(hold.owner, State::held) || word == pack_hold(hold.owner, State::kept))
+    if (hold_.compare_exchange_weak(word, pack_hold(hold.owner, state))) return true;
   return false;
 }
 

@@ -32,6 +32,12 @@ Configured& configured() {
 // Made while the program is loaded: a fork in the middle of the first use would leave the child waiting for its end.
 [[maybe_unused]] const Configured& made_at_start = configured();
 
+void check_size(const char* option, std::size_t size, std::size_t most) {
+  if (size > most) throw ConfigurationException{fmt::format("{} of {} bytes is too long: at most {}", option, size, most)};
+}
+
+}  // namespace
+
 void check_duration(const char* option, const std::optional<Duration>& given, bool zero_allowed) {
   if (!given) return;
   const char* wrong = given->is_nan()                                 ? "is not a number"
@@ -40,12 +46,6 @@ void check_duration(const char* option, const std::optional<Duration>& given, bo
                                                                       : nullptr;
   if (wrong) throw ConfigurationException{fmt::format("{} = {} {}", option, given->text(), wrong)};
 }
-
-void check_size(const char* option, std::size_t size, std::size_t most) {
-  if (size > most) throw ConfigurationException{fmt::format("{} of {} bytes is too long: at most {}", option, size, most)};
-}
-
-}  // namespace
 
 std::shared_ptr<const Options> configured_options() {
   const std::lock_guard guard{configured().mutex};

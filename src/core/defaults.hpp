@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include <sherlock/options.hpp>
@@ -20,6 +21,7 @@ std::shared_ptr<const Options> configured_options();
 void set_configured_options(std::shared_ptr<const Options> options);
 
 // Throws ConfigurationException that names the option and its value.
+void check_duration(const char* option, const std::optional<Duration>& given, bool zero_allowed);
 void check_options(const Options& options);
 void check_name(const std::string& name);
 

@@ -21,7 +21,7 @@ struct BaseLock::Hold {
 
   // Acquired by this process and neither let go nor found lost since. A forked child inherits the object, not the hold.
   bool here() const { return process == posix::process_token(); }
-  bool held() const { return state == State::held && here(); }
+  bool held() const { return (state == State::held || state == State::kept) && here(); }
 };
 
 namespace detail {

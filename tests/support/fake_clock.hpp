@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: MIT
-// A clock that a test turns. Nothing sleeps: who asks to sleep until an instant finds that instant come, at once. The clock is
+// A clock that a test turns. Nothing sleeps: who asks to sleep until an instant finds that instant come, at once. Unless `Sleepers::wait` was
+// said: then they sleep, in threads of their own, until the test has turned the clock that far. The clock is
 // in use from its making to its end; make it before the locks and let no thread that uses locks outlive it.
 #pragma once
 
 #include <algorithm>
 #include <chrono>
+#include <condition_variable>
 #include <functional>
 #include <mutex>
+#include <set>
 #include <stdexcept>
 #include <stop_token>
 #include <utility>
@@ -19,7 +22,9 @@ class FakeClock final : public sherlock::Clock {
  public:
   using nanoseconds = std::chrono::nanoseconds;
 
-  FakeClock() : before_{sherlock::set_clock(this)} {}
+  enum class Sleepers { pass, wait };
+
+  explicit FakeClock(Sleepers sleepers = Sleepers::pass) : sleepers_{sleepers}, before_{sherlock::set_clock(this)} {}
   ~FakeClock() override { sherlock::set_clock(before_); }
   FakeClock(const FakeClock&) = delete;
   FakeClock& operator=(const FakeClock&) = delete;
@@ -29,6 +34,15 @@ class FakeClock final : public sherlock::Clock {
   std::chrono::system_clock::time_point wall() const override { return read(wall_); }
 
   void sleep_until(nanoseconds deadline, std::stop_token stop) override {
+    if (sleepers_ == Sleepers::wait) {
+      std::unique_lock guard{mutex_};
+      const auto place = asleep_.insert(deadline);
+      changed_.notify_all();
+      changed_.wait(guard, stop, [&] { return monotonic_ >= deadline; });
+      asleep_.erase(place);
+      changed_.notify_all();
+      return;
+    }
     std::function<void()> meanwhile;
     {
       const std::lock_guard guard{mutex_};
@@ -46,6 +60,11 @@ class FakeClock final : public sherlock::Clock {
   void advance(nanoseconds by) {
     const std::lock_guard guard{mutex_};
     pass(by);
+  }
+  // Returns once as many as that sleep, and none of them past its time. False: they do not, for 20 s.
+  bool asleep(std::size_t sleepers = 1) {
+    std::unique_lock guard{mutex_};
+    return changed_.wait_for(guard, std::chrono::seconds{20}, [&] { return asleep_.size() == sleepers && (asleep_.empty() || *asleep_.begin() > monotonic_); });
   }
   // The machine is suspended for so long: CLOCK_MONOTONIC does not see it.
   void suspend(nanoseconds by) {
@@ -89,11 +108,15 @@ class FakeClock final : public sherlock::Clock {
     monotonic_ += by;
     boottime_ += by;
     wall_ += std::chrono::duration_cast<Wall::duration>(by);
+    changed_.notify_all();
   }
 
   mutable std::mutex mutex_;
   mutable int reads_ = 0;
   int sleeps_ = 0;
+  const Sleepers sleepers_;
+  std::multiset<nanoseconds> asleep_;  // until when
+  std::condition_variable_any changed_;
   std::function<void()> meanwhile_;
   // Not zero, and not the same: who mixes them up is found out.
   nanoseconds monotonic_ = std::chrono::hours{1};

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <string>
 #include <system_error>
 #include <vector>
@@ -152,11 +153,14 @@ int run(Args args, Common common) {
 
   Supervised end;
   try {
+    // Before the command: where no thread can be started, there is no command either. It ends before the lock is let go.
+    std::optional<Keeper> keeper;
+    if (!lock->expire().is_infinite()) keeper.emplace(*lock, KeeperOptions{.on_failure = [](const LockException& failure) { complain(failure.what()); }});
     Child child{job.command.data(),
                 {"SHERLOCK_LOCK=" + job.name, fmt::format("SHERLOCK_FENCE={}", lock->fence())},
                 job.close ? std::vector<int>{} : lock->inheritable(),
                 signals};
-    end = supervise(child, *lock, signals, job.on_lost, job.kill_after);
+    end = supervise(child, *lock, keeper ? &*keeper : nullptr, signals, job.on_lost, job.kill_after);
   } catch (const LockException&) {
     throw;
   } catch (const std::system_error& failure) {
