@@ -9,7 +9,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <ctime>
+#include <cstdint>
 
 #include <sherlock/claim.hpp>
 #include <sherlock/clock.hpp>
@@ -26,14 +26,10 @@ class Deadline {
   std::chrono::nanoseconds at() const { return at_; }
   std::chrono::nanoseconds left() const { return std::max(at_ - clock().monotonic(), std::chrono::nanoseconds{0}); }
   bool passed() const { return left().count() == 0; }
-  // For ppoll() and the like. An hour at most, because that can be added to any instant: look at passed() afterwards.
-  timespec wait() const {
-    const auto left = std::min<std::chrono::nanoseconds>(this->left(), std::chrono::hours{1});
-    return {static_cast<time_t>(left.count() / 1'000'000'000), static_cast<long>(left.count() % 1'000'000'000)};
-  }
-  // For what counts in milliseconds: rounded up, so that nobody spins through the last one.
-  long wait_ms() const {
-    return static_cast<long>(std::chrono::ceil<std::chrono::milliseconds>(std::min<std::chrono::nanoseconds>(left(), std::chrono::hours{1})).count());
+  // For poll() and the like, in milliseconds: rounded up, so that nobody spins through the last one. An hour at most: look at passed() afterwards.
+  // (Not for ppoll(): a process that is stopped in it and goes on sleeps for as long again as was left. poll() remembers when to end.)
+  int wait_ms() const {
+    return static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(std::min<std::chrono::nanoseconds>(left(), std::chrono::hours{1})).count());
   }
 
  private:

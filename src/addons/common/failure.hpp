@@ -11,7 +11,7 @@
 
 namespace sherlock::addons {
 
-// What a server or a user wrote, fit to be shown: bytes that a terminal could take for commands are \xNN, and no more than `longest` are shown.
+// What a server or a user wrote, fit to be shown: UTF-8, with bytes that a terminal could take for commands as \xNN, and no more than `longest` of them.
 std::string printable(std::string_view text, std::size_t longest = 200);
 
 class Failure : public std::runtime_error {

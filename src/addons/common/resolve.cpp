@@ -21,7 +21,7 @@ class Hurry {
   explicit Hurry(Deadline deadline) {
     if (!(_res.options & RES_INIT)) res_ninit(&_res);
     retrans_ = _res.retrans, retry_ = _res.retry, servers_ = _res.nscount;
-    const int seconds = static_cast<int>(std::clamp<long>(deadline.wait_ms() / 1000, 1, 30));
+    const int seconds = std::clamp(deadline.wait_ms() / 1000, 1, 30);
     _res.nscount = std::min(servers_, seconds);  // each is asked for a second at least
     _res.retrans = std::min(retrans_, std::max(1, seconds / std::max(1, _res.nscount)));
     _res.retry = 1;
@@ -48,8 +48,8 @@ Addresses resolve(const Url& url, int port, Deadline deadline) {
     hints.ai_flags = AI_NUMERICSERV | AI_ADDRCONFIG;
     why = ::getaddrinfo(url.host.c_str(), service.c_str(), &hints, &found);
   }
-  if (why == EAI_AGAIN) throw Failure{Errc::busy, url.shown() + ": no name server answers; is the network up?"};
-  if (why != 0) throw Failure{Errc::unavailable, url.shown() + ": the host is not known: " + ::gai_strerror(why)};
+  if (why == EAI_AGAIN) throw Failure{Errc::busy, "no name server answers for the host; is the network up?"};
+  if (why != 0) throw Failure{Errc::unavailable, std::string{"the host is not known: "} + ::gai_strerror(why)};
 
   const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owned{found, &::freeaddrinfo};
   Addresses addresses;

@@ -28,10 +28,9 @@ std::error_code error(int number) { return {number, std::generic_category()}; }
 bool wait_for(int fd, short events, Deadline deadline) {
   for (;;) {
     pollfd polled{fd, events, 0};
-    const timespec wait = deadline.wait();
-    const int ready = ::ppoll(&polled, 1, &wait, nullptr);
+    const int ready = ::poll(&polled, 1, deadline.wait_ms());
     if (ready > 0) return true;
-    if (ready < 0 && errno != EINTR) fail(Errc::system, "ppoll", errno);
+    if (ready < 0 && errno != EINTR) fail(Errc::system, "poll", errno);
     if (ready == 0 && deadline.passed()) return false;
   }
 }
@@ -54,11 +53,10 @@ int open_socket(int family) {
   return fd;
 }
 
-[[noreturn]] void refuse(const Url& url, int why) {
-  const std::string server = url.shown();
-  if (why == ETIMEDOUT || why == EAGAIN) throw Failure{Errc::busy, server + " does not answer: is the address right, and nothing in the way?", error(ETIMEDOUT)};
+[[noreturn]] void refuse(int why) {
+  if (why == ETIMEDOUT || why == EAGAIN) throw Failure{Errc::busy, "no answer in time; is the address right, and nothing in the way?", error(ETIMEDOUT)};
   const bool nobody = why == ECONNREFUSED || why == ENOENT;
-  throw Failure{Errc::unavailable, server + " cannot be reached: " + error(why).message() + (nobody ? "; is the server running?" : ""), error(why)};
+  throw Failure{Errc::unavailable, error(why).message() + (nobody ? "; is the server running?" : ""), error(why)};
 }
 
 }  // namespace
@@ -66,13 +64,13 @@ int open_socket(int family) {
 Socket::Socket(const Url& url, int port, Deadline deadline) {
   if (url.is_socket()) {
     sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
-    if (url.path.size() >= sizeof address.sun_path) refuse(url, ENAMETOOLONG);
+    if (url.path.size() >= sizeof address.sun_path) refuse(ENAMETOOLONG);
     std::memcpy(address.sun_path, url.path.c_str(), url.path.size());
     fd_ = open_socket(AF_UNIX);
     const int why = connected(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address, deadline);
     if (why == 0) return;
     close();
-    refuse(url, why);
+    refuse(why);
   }
 
   const Addresses addresses = resolve(url, port, deadline);
@@ -91,7 +89,7 @@ Socket::Socket(const Url& url, int port, Deadline deadline) {
     }
     close();
   }
-  refuse(url, why);
+  refuse(why);
 }
 
 Socket::Socket(Socket&& other) noexcept : fd_{std::exchange(other.fd_, -1)} {}
@@ -107,18 +105,17 @@ void Socket::send(std::string_view bytes, Deadline deadline) {
     if (sent >= 0)
       bytes.remove_prefix(static_cast<std::size_t>(sent));
     else if (errno == EAGAIN) {
-      if (!wait_for(fd_, POLLOUT, deadline)) throw Failure{Errc::busy, "the server takes no request in time"};
+      if (!wait_for(fd_, POLLOUT, deadline)) throw Failure{Errc::busy, "it takes no request in time"};
     } else if (errno != EINTR)
-      throw Broken{Errc::unavailable, "the connection to the server broke: " + error(errno).message(), error(errno)};
+      throw Broken{Errc::unavailable, "the connection broke: " + error(errno).message(), error(errno)};
   }
 }
 
 Socket::Came Socket::receive(char* to, std::size_t size, std::size_t& count, Deadline deadline, int wake) {
   for (;;) {
     pollfd polled[2] = {{fd_, POLLIN, 0}, {wake, POLLIN, 0}};
-    const timespec wait = deadline.wait();
-    const int ready = ::ppoll(polled, wake >= 0 ? 2 : 1, &wait, nullptr);
-    if (ready < 0 && errno != EINTR) fail(Errc::system, "ppoll", errno);
+    const int ready = ::poll(polled, wake >= 0 ? 2 : 1, deadline.wait_ms());
+    if (ready < 0 && errno != EINTR) fail(Errc::system, "poll", errno);
     if (ready == 0 && deadline.passed()) return Came::nothing;
     if (ready <= 0) continue;
     if (wake >= 0 && polled[1].revents) return Came::woken;
@@ -127,8 +124,8 @@ Socket::Came Socket::receive(char* to, std::size_t size, std::size_t& count, Dea
       count = static_cast<std::size_t>(got);
       return Came::bytes;
     }
-    if (got == 0) throw Broken{Errc::unavailable, "the server closed the connection"};
-    if (errno != EAGAIN && errno != EINTR) throw Broken{Errc::unavailable, "the connection to the server broke: " + error(errno).message(), error(errno)};
+    if (got == 0) throw Broken{Errc::unavailable, "it closed the connection"};
+    if (errno != EAGAIN && errno != EINTR) throw Broken{Errc::unavailable, "the connection broke: " + error(errno).message(), error(errno)};
   }
 }
 

@@ -13,7 +13,7 @@ namespace sherlock::addons {
 class Socket {
  public:
   Socket() = default;
-  // Failure (unavailable) where there is nobody, Failure (busy) where nobody answers in time; both name the server.
+  // Failure (unavailable) where there is nobody, Failure (busy) where nobody answers in time. Neither names the server: that is for whoever knows why it is asked.
   // `port` is the one that a Url without a port means.
   Socket(const Url& url, int port, Deadline deadline);
   ~Socket() { close(); }

@@ -146,7 +146,7 @@ std::string Url::secret() const {
   if (password_file.empty()) return password;
   std::ifstream file{password_file};
   std::string line;
-  if (!std::getline(file, line)) throw Failure{Errc::unavailable, fmt::format("{}: cannot read a password from {}", shown(), printable(password_file))};
+  if (!std::getline(file, line)) throw Failure{Errc::unavailable, fmt::format("cannot read a password from {}", printable(password_file))};
   if (line.ends_with('\r')) line.pop_back();
   return line;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A request to stop as something that ppoll() can see.
+// A request to stop as something that poll() can see.
 #pragma once
 
 #include <sys/eventfd.h>

@@ -34,7 +34,7 @@ Connection::Connection(const Url& url, int db, Deadline deadline) : socket_{url,
 void Connection::greet(const Url& url, int db, Deadline deadline) {
   const auto must = [&](std::span<const std::string_view> words) {
     const Reply reply = ask(words, deadline);
-    if (reply->type == REDIS_REPLY_ERROR) throw_error(*reply, url);
+    if (reply->type == REDIS_REPLY_ERROR) throw_error(*reply);
   };
   const std::string secret = url.secret(), number = std::to_string(db);
   std::vector<std::string_view> auth{"AUTH"};
@@ -49,10 +49,10 @@ Reply Connection::ask(std::span<const std::string_view> words, Deadline deadline
   send(words, deadline);
   if (auto reply = receive(deadline)) {
     // What nobody asked for would be taken for the answer to the next request.
-    if (reader_->pos != reader_->len) throw Broken{Errc::damaged, "the server says more than it was asked"};
+    if (reader_->pos != reader_->len) throw Broken{Errc::damaged, "it says more than it was asked"};
     return *std::move(reply);
   }
-  throw Failure{Errc::busy, "the server does not answer in time"};
+  throw Failure{Errc::busy, "no answer in time"};
 }
 
 void Connection::send(std::span<const std::string_view> words, Deadline deadline) {
@@ -76,8 +76,8 @@ std::optional<Reply> Connection::receive(Deadline deadline, int wake) {
     std::size_t count = 0;
     if (socket_.receive(bytes, sizeof bytes, count, deadline, wake) != Socket::Came::bytes) return std::nullopt;
     bytes_ += count;
-    if (bytes_ > kMostBytes) throw Broken{Errc::damaged, "the server's answer does not end"};
-    if (redisReaderFeed(reader_.get(), bytes, count) != REDIS_OK) throw Broken{Errc::damaged, "the server's answer cannot be kept"};
+    if (bytes_ > kMostBytes) throw Broken{Errc::damaged, "its answer does not end"};
+    if (redisReaderFeed(reader_.get(), bytes, count) != REDIS_OK) throw Broken{Errc::damaged, "its answer cannot be kept"};
   }
 }
 
@@ -96,7 +96,7 @@ bool is_error(const redisReply& reply, std::string_view code) {
   return reply.type == REDIS_REPLY_ERROR && std::string_view{reply.str, reply.len}.starts_with(code);
 }
 
-void throw_error(const redisReply& reply, const Url& url) {
+void throw_error(const redisReply& reply) {
   static constexpr struct {
     const char* code;
     Errc errc;
@@ -118,9 +118,9 @@ void throw_error(const redisReply& reply, const Url& url) {
       {"WRONGTYPE", Errc::damaged, "another program uses a key of this lock for something else"},
       {"ERR max number of clients", Errc::system, "raise maxclients"},
   };
-  const std::string text = fmt::format("{} says: {}", url.shown(), printable({reply.str, reply.len}));
+  const std::string text = "it says: " + printable({reply.str, reply.len});
   for (const auto& known : kKnown)
-    if (is_error(reply, known.code)) throw Failure{known.errc, fmt::format("{}; {}", text, known.way_out)};
+    if (is_error(reply, known.code)) throw Failure{known.errc, text + "; " + known.way_out};
   throw Failure{Errc::unavailable, text};
 }
 

@@ -63,7 +63,7 @@ class Connection {
 
 // The words that an error reply begins with ("NOSCRIPT"), or nothing.
 bool is_error(const redisReply& reply, std::string_view code);
-// Throws the Failure that an error reply of the server at `url` means.
-[[noreturn]] void throw_error(const redisReply& reply, const Url& url);
+// Throws the Failure that an error reply means.
+[[noreturn]] void throw_error(const redisReply& reply);
 
 }  // namespace sherlock::addons::redis

@@ -25,9 +25,9 @@ void Listener::start(Deadline deadline, const std::stop_token& stop) {
     const auto reply = connection->receive(deadline, wake.fd());
     if (!reply) {
       if (stop.stop_requested()) return;
-      throw Failure{Errc::busy, "the server does not answer in time"};
+      throw Failure{Errc::busy, "no answer in time"};
     }
-    if ((*reply)->type == REDIS_REPLY_ERROR) throw_error(**reply, server_->url());
+    if ((*reply)->type == REDIS_REPLY_ERROR) throw_error(**reply);
     if (is(**reply, "subscribe")) break;
   }
   connection_ = std::move(connection);

@@ -48,15 +48,15 @@ if ARGV[5] == '' then redis.call('PERSIST', KEYS[2]) else redis.call('PEXPIRE', 
 return {1, redis.call('HGET', KEYS[2], 'fence'), abandoned}
 )"};
 
-// ARGV: owner, channel, how long to remember in ms. 1, or 0 where it is not the owner's. Whoever may not publish still releases.
+// ARGV: owner, channel, how long to remember in ms. 1, or 0 where it is not the owner's. Whoever may not publish, and a server that is full, still release.
 inline constexpr Script kRelease{R"(
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then
   if redis.call('HGET', KEYS[2], 'done') == ARGV[1] then return 1 end
   return 0
 end
 redis.call('DEL', KEYS[1])
-redis.call('HSET', KEYS[2], 'done', ARGV[1])
-redis.call('PEXPIRE', KEYS[2], ARGV[3])
+redis.pcall('HSET', KEYS[2], 'done', ARGV[1])
+redis.pcall('PEXPIRE', KEYS[2], ARGV[3])
 redis.pcall('PUBLISH', ARGV[2], '')
 return 1
 )"};

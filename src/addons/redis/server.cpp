@@ -54,6 +54,16 @@ Server::Server(Url url) : url_{std::move(url)} {
 
 std::unique_ptr<Connection> Server::connect(Deadline deadline) const { return std::make_unique<Connection>(url_, db_, deadline); }
 
+// What goes wrong at the server, with its address.
+template <class Call>
+auto Server::named(Call call) const -> decltype(call()) {
+  try {
+    return call();
+  } catch (const Failure& e) {
+    throw Failure{e.code(), fmt::format("{}: {}", url_.shown(), e.what()), e.cause()};
+  }
+}
+
 Reply Server::answer(std::span<const std::string_view> words, Deadline deadline) {
   for (int broken = 0;;) {
     std::unique_ptr<Connection> connection = idle_.take();
@@ -65,32 +75,33 @@ Reply Server::answer(std::span<const std::string_view> words, Deadline deadline)
       return reply;
     } catch (const Broken& e) {
       // One that lay idle may have broken long ago: that says nothing of the server.
-      if (fresh && ++broken == kMostBroken) throw Failure{e.code(), fmt::format("{}: {}", url_.shown(), e.what()), e.cause()};
-    } catch (const Failure& e) {
-      if (std::string_view{e.what()}.starts_with(url_.shown())) throw;
-      throw Failure{e.code(), fmt::format("{}: {}", url_.shown(), e.what()), e.cause()};
+      if (fresh && ++broken == kMostBroken) throw;
     }
   }
 }
 
 Reply Server::ask(std::initializer_list<std::string_view> words, Deadline deadline) {
-  Reply reply = answer(std::span{words.begin(), words.size()}, deadline);
-  if (reply->type == REDIS_REPLY_ERROR) throw_error(*reply, url_);
-  return reply;
+  return named([&] {
+    Reply reply = answer(std::span{words.begin(), words.size()}, deadline);
+    if (reply->type == REDIS_REPLY_ERROR) throw_error(*reply);
+    return reply;
+  });
 }
 
 Reply Server::run(const Script& script, std::string_view lock, std::string_view past,
                   std::initializer_list<std::string_view> args, Deadline deadline) {
   std::vector<std::string_view> words{"EVALSHA", script.name.view(), "2", lock, past};
   words.insert(words.end(), args);
-  Reply reply = answer(words, deadline);
-  if (is_error(*reply, "NOSCRIPT")) {  // it is new, was restarted, or told to forget
-    words[0] = "EVAL";
-    words[1] = script.text;
-    reply = answer(words, deadline);
-  }
-  if (reply->type == REDIS_REPLY_ERROR) throw_error(*reply, url_);
-  return reply;
+  return named([&] {
+    Reply reply = answer(words, deadline);
+    if (is_error(*reply, "NOSCRIPT")) {  // it is new, was restarted, or told to forget
+      words[0] = "EVAL";
+      words[1] = script.text;
+      reply = answer(words, deadline);
+    }
+    if (reply->type == REDIS_REPLY_ERROR) throw_error(*reply);
+    return reply;
+  });
 }
 
 void Server::bad_answer() const {

@@ -36,6 +36,8 @@ class Server {
   Pool<Connection>& listeners() { return listeners_; }
 
  private:
+  template <class Call>
+  auto named(Call call) const -> decltype(call());
   Reply answer(std::span<const std::string_view> words, Deadline deadline);
 
   Url url_;
