@@ -25,6 +25,7 @@ constexpr const char* kPythonPrefix = "sherlock:python:{";
 constexpr const char* kSuffix = "}:past";
 constexpr milliseconds kRemembered = std::chrono::hours{24 * 7};  // what is known of a lock that nobody uses
 constexpr milliseconds kLastWord{100};                            // what a destructor gives the server
+constexpr long long kLongestLease = milliseconds{std::chrono::hours{24 * 365 * 100}}.count();  // longer is as good as never
 
 // What a lock is called on the server. The keys have what stands in braces in common, by which a cluster would keep them together.
 struct Names {
@@ -70,7 +71,7 @@ Look look(addons::redis::Server& server, const Names& names, Deadline deadline) 
   holder.fence = addons::read_number(text(element(2)));
   if (const auto since = addons::read_number(text(element(4)))) holder.since = addons::read_time(static_cast<std::int64_t>(*since));
   holder.expiry.reset();
-  if (const auto left = element(1).integer; left >= 0 && left < milliseconds{std::chrono::hours{24 * 365 * 100}}.count())
+  if (const auto left = element(1).integer; left >= 0 && left <= kLongestLease)
     holder.expiry = clock().wall() + milliseconds{left};
   if (element(5).integer >= 0) holder.waiting = static_cast<std::uint64_t>(element(5).integer);
   return found;
@@ -118,7 +119,7 @@ class RedisLock::Impl {
     doubt_.clear();
     if (has_form(*reply, "ii") && reply->element[0]->integer == 0) {
       const auto left = reply->element[1]->integer;
-      held_until_ = left < 0 ? nanoseconds::max() : Duration{milliseconds{left + 1}}.after(clock().monotonic());
+      held_until_ = left < 0 || left > kLongestLease ? nanoseconds::max() : clock().monotonic() + milliseconds{left + 1};
       if (claim.attempt == Attempt::last) listener_.stop();
       return std::nullopt;
     }

@@ -16,7 +16,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
-#include <optional>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -110,7 +110,7 @@ class Server {
 
   // No alarm of a test's child ends it, but the death of the test does.
   void launch(const std::vector<std::string>& argv) {
-    process_.emplace([&] {
+    process_ = std::make_unique<Child>([&] {
       ::alarm(0);
       ::prctl(PR_SET_PDEATHSIG, SIGKILL);
       const int log = ::open((directory_ / "log").c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
@@ -137,7 +137,7 @@ class Server {
 
  private:
   TempDir directory_;
-  std::optional<Child> process_;
+  std::unique_ptr<Child> process_;
   const pid_t maker_ = ::getpid();
 };
 
