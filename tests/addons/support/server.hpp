@@ -28,10 +28,11 @@
 namespace support {
 
 // Leaves the test case, aloud, where the server's program is not installed.
-#define REQUIRE_SERVER(Server)                                                          \
-  if (!support::installed(Server::program)) {                                           \
+#define REQUIRE_SERVER(Server) REQUIRE_SERVER_OR(Server, )
+#define REQUIRE_SERVER_OR(Server, code)                                                    \
+  if (!support::installed(Server::program)) {                                              \
     std::printf("skipped: %s is not installed (tools/setup does it)\n", Server::program); \
-    return;                                                                             \
+    return code;                                                                           \
   }
 
 inline bool installed(const std::string& program) {
