@@ -56,7 +56,7 @@ def complaint(root, drawing, file, quote, name):
     if inside(target, root / home):
         ours = file.relative_to(root / home).parts
         theirs = target.relative_to(root / home).parts
-        neighbours = home in ('src/backends', 'src/addons') and len(ours) > 1 and len(theirs) > 1 and ours[0] != theirs[0]
+        neighbours = home in ('src/backends', 'src/addons') and len(ours) > 1 and len(theirs) > 1 and ours[0] != theirs[0] and theirs[0] != 'common'
         return f'is a neighbour: {ours[0]} and {theirs[0]} must not know each other' if neighbours else None
     for layer in drawing[home]:
         if inside(target, root / 'src' / layer):

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT
+// What the server does in one step, as Lua: a script a verb. Each may be asked again when its answer was lost, and says the same.
+//
+// KEYS[1] is the lock: there while somebody holds it, its value is the owner, its time to live the lease. KEYS[2] is what is remembered of it, a hash:
+//   fence      of the last grant
+//   last       owner of the last grant
+//   done       owner of the last hold that was released; abandoned is who takes the lock while the two differ
+//   abandoned  whether the last grant was such a one
+//   note       who the last owner is (JSON, for people), and `since` when, in milliseconds
+// Fences begin at the server's clock and grow by one, as strings: Lua's numbers have 53 bits only.
+#pragma once
+
+#include <string_view>
+
+#include "addons/redis/sha1.hpp"
+
+namespace sherlock::addons::redis {
+
+struct Script {
+  std::string_view text;
+  Sha1 name;  // by which the server knows it
+
+  consteval Script(const char* lua) : text{lua}, name{sha1(text)} {}
+};
+
+// ARGV: owner, lease in ms or '', note, since, how long to remember in ms or ''. {1, fence, abandoned}, or {0, ms until the holder's lease ends or -1}.
+inline constexpr Script kAcquire{R"(
+local known = redis.call('HMGET', KEYS[2], 'last', 'done', 'fence', 'abandoned')
+local taken
+if ARGV[2] == '' then
+  taken = redis.call('SET', KEYS[1], ARGV[1], 'NX')
+else
+  taken = redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2])
+end
+if not taken then
+  if redis.call('GET', KEYS[1]) ~= ARGV[1] then return {0, redis.call('PTTL', KEYS[1])} end
+  if ARGV[2] == '' then redis.call('PERSIST', KEYS[1]) else redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+  if known[1] == ARGV[1] then return {1, known[3], tonumber(known[4])} end
+end
+local abandoned = 0
+if known[1] and known[1] ~= known[2] then abandoned = 1 end
+if redis.call('HINCRBY', KEYS[2], 'fence', 1) == 1 then
+  local now = redis.call('TIME')
+  redis.call('HSET', KEYS[2], 'fence', now[1] .. string.format('%06d', now[2]) .. '000')
+end
+redis.call('HSET', KEYS[2], 'last', ARGV[1], 'abandoned', abandoned, 'note', ARGV[3], 'since', ARGV[4])
+if ARGV[5] == '' then redis.call('PERSIST', KEYS[2]) else redis.call('PEXPIRE', KEYS[2], ARGV[5]) end
+return {1, redis.call('HGET', KEYS[2], 'fence'), abandoned}
+)"};
+
+// ARGV: owner, channel, how long to remember in ms. 1, or 0 where it is not the owner's. Whoever may not publish, and a server that is full, still release.
+inline constexpr Script kRelease{R"(
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then
+  if redis.call('HGET', KEYS[2], 'done') == ARGV[1] then return 1 end
+  return 0
+end
+redis.call('DEL', KEYS[1])
+redis.pcall('HSET', KEYS[2], 'done', ARGV[1])
+redis.pcall('PEXPIRE', KEYS[2], ARGV[3])
+redis.pcall('PUBLISH', ARGV[2], '')
+return 1
+)"};
+
+// ARGV: owner, lease in ms or '', how long to remember in ms or ''. 1, or 0 where it is not the owner's.
+inline constexpr Script kRenew{R"(
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+if ARGV[2] == '' then redis.call('PERSIST', KEYS[1]) else redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+if ARGV[3] == '' then redis.call('PERSIST', KEYS[2]) else redis.call('PEXPIRE', KEYS[2], ARGV[3]) end
+return 1
+)"};
+
+// ARGV: channel. {held, ms until the lease ends or -1, fence, note, since, waiting, name of what is remembered}; the middle three are '' where the
+// holder is not the one that is remembered (somebody else's program may hold a key of keys=python).
+inline constexpr Script kLook{R"(
+local owner = redis.call('GET', KEYS[1])
+local known = redis.call('HMGET', KEYS[2], 'last', 'fence', 'note', 'since')
+local waiting = redis.pcall('PUBSUB', 'NUMSUB', ARGV[1])
+local note = known[3] and string.sub(known[3], 1, 16384) or ''
+if not owner then return {0, 0, '', '', '', 0, note} end
+waiting = waiting.err and -1 or waiting[2]
+if owner ~= known[1] then return {1, redis.call('PTTL', KEYS[1]), '', '', '', waiting, ''} end
+return {1, redis.call('PTTL', KEYS[1]), known[2] or '', note, known[4] or '', waiting, note}
+)"};
+
+// 1 where what is remembered of a free lock, which its last holder released, was forgotten.
+inline constexpr Script kForget{R"(
+if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
+local known = redis.call('HMGET', KEYS[2], 'last', 'done')
+if known[1] ~= known[2] then return 0 end
+return redis.call('DEL', KEYS[2])
+)"};
+
+}  // namespace sherlock::addons::redis

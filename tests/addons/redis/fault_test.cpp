@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: MIT
+// Servers that stop, die, forget, cut connections, are not there, or talk nonsense.
+#include <sherlock/addons/redis_lock.hpp>
+
+#include <atomic>
+#include <thread>
+
+#include "addons/redis/scripts.hpp"
+#include "addons/support/blackhole.hpp"
+#include "addons/support/fake_server.hpp"
+#include "addons/support/redis_server.hpp"
+#include "catch.hpp"
+#include "support/says.hpp"
+
+using namespace std::chrono_literals;
+using sherlock::RedisLock, sherlock::BackendException, sherlock::Errc;
+using support::RedisServer, support::says;
+
+namespace {
+
+template <class Ask>
+BackendException failure_of(Ask ask) {
+  try {
+    ask();
+  } catch (const BackendException& e) {
+    return e;
+  }
+  throw std::runtime_error{"no BackendException was thrown"};
+}
+
+std::string loopback(int port) { return "redis://127.0.0.1:" + std::to_string(port); }
+
+}  // namespace
+
+TEST_CASE("a server that is stopped past the lease: the holder knows before anybody is let in", "[process]") {
+  REQUIRE_SERVER(RedisServer);
+  RedisServer server;
+  std::atomic<int> told{0};
+  RedisLock holder{"x", {.expire = 1s, .on_lost = [&](const sherlock::LockException&) { ++told; }}, server.url()};
+  RedisLock next{"x", {.timeout = 20s}, server.url()};
+  holder.acquire();
+  const auto fence = holder.fence();
+  server.stop();
+  const auto before = std::chrono::steady_clock::now();
+  CHECK(failure_of([&] { static_cast<void>(holder.renew()); }).code() == Errc::busy);
+  CHECK(std::chrono::steady_clock::now() - before < 5s);  // its patience is 10 s: it gave up with the lease
+  CHECK_FALSE(holder.held());
+  server.resume();
+  next.acquire();
+  CHECK_FALSE(holder.held());
+  CHECK_FALSE(holder.renew());
+  CHECK(told == 1);
+  CHECK(next.fence() > fence);
+  CHECK(next.held());
+}
+
+TEST_CASE("a server that is stopped makes every verb throw in its time", "[process]") {
+  REQUIRE_SERVER(RedisServer);
+  RedisServer server;
+  RedisLock held{"held", {.timeout = 100ms}, server.url()}, other{"other", {.timeout = 100ms}, server.url()};
+  held.acquire();
+  server.stop();
+  for (const auto& ask : std::initializer_list<std::function<void()>>{
+           [&] { static_cast<void>(other.try_acquire()); }, [&] { other.acquire(); }, [&] { held.release(); }, [&] { static_cast<void>(held.renew()); },
+           [&] { static_cast<void>(other.locked()); }, [&] { static_cast<void>(other.holder()); }}) {
+    const auto before = std::chrono::steady_clock::now();
+    const BackendException e = failure_of(ask);
+    CHECK(e.code() == Errc::busy);
+    CHECK_THAT(e.what(), says(server.socket()));
+    CHECK(std::chrono::steady_clock::now() - before < 4s);
+  }
+  server.resume();
+  held.release();
+  // What was asked of `other` and never answered was done when the server went on, for an owner who knows and may ask again.
+  CHECK(other.try_acquire());
+}
+
+TEST_CASE("a try that had no answer is taken back when its lock object ends", "[process]") {
+  REQUIRE_SERVER(RedisServer);
+  RedisServer server;
+  RedisLock look{"x", {}, server.url()};
+  look.acquire();  // from now on the server knows the script
+  look.release();
+  {
+    RedisLock doubtful{"x", {.expire = sherlock::never, .timeout = 0s}, server.url()};
+    server.stop();
+    CHECK_THROWS_AS(doubtful.try_acquire(), BackendException);
+    server.resume();
+    for (const auto end = std::chrono::steady_clock::now() + support::kPatience; !look.locked() && std::chrono::steady_clock::now() < end;) std::this_thread::yield();
+    CHECK(look.locked());
+  }
+  CHECK_FALSE(look.locked());
+}
+
+TEST_CASE("a server that was killed and starts empty: the hold is lost, and its next holder has a larger fence", "[process]") {
+  REQUIRE_SERVER(RedisServer);
+  RedisServer server{RedisServer::On::port};
+  RedisLock holder{"x", {}, server.url()}, next{"x", {}, server.url()};
+  holder.acquire();
+  const auto fence = holder.fence();
+  server.kill();
+  const BackendException e = failure_of([&] { static_cast<void>(holder.renew()); });
+  CHECK(e.code() == Errc::unavailable);
+  CHECK_THAT(e.what(), says("lock 'x' (redis): redis://127.0.0.1:") && says("is the server running?"));
+  CHECK(holder.held());  // it may come back
+  server.start();
+  CHECK_FALSE(holder.renew());
+  CHECK_FALSE(holder.held());
+  CHECK(next.try_acquire());
+  CHECK(next.fence() > fence);
+  CHECK_THROWS_AS(holder.release(), sherlock::LockLostException);
+  CHECK(next.renew());
+}
+
+TEST_CASE("connections that are cut between verbs, or while somebody waits, are made anew") {
+  REQUIRE_SERVER(RedisServer);
+  const RedisServer server;
+  RedisLock holder{"x", {}, server.url()}, waiter{"x", {.timeout = 20s, .retry_interval = 50ms}, server.url()};
+  holder.acquire();
+  const auto cut = [&](const char* type) { server.cli({"CLIENT", "KILL", "TYPE", type}); };
+  cut("normal");
+  CHECK(holder.renew());
+  std::jthread waits{[&] { waiter.acquire(); }};
+  while (holder.holder()->waiting != 1u) std::this_thread::yield();
+  cut("pubsub");
+  cut("normal");
+  holder.release();
+  waits.join();
+  CHECK(waiter.held());
+}
+
+TEST_CASE("whatever is asked twice, because its answer was lost, is done once") {
+  REQUIRE_SERVER(RedisServer);
+  const RedisServer server;
+  RedisLock lock{"x", {.expire = 20s}, server.url()};
+  const std::string key = "sherlock:{" + lock.key() + "}", past = key + ":past";
+  lock.acquire();
+  const std::string fence = server.cli({"HGET", past, "fence"}), owner = server.cli({"GET", key});
+  const auto again = [&](const sherlock::addons::redis::Script& script, std::vector<std::string> args) {
+    args.insert(args.begin(), {"EVALSHA", std::string{script.name.view()}, "2", key, past, owner});
+    return server.cli(args);
+  };
+  CHECK(again(sherlock::addons::redis::kAcquire, {"20000", "{}", "1", "100000"}) == "1\n" + fence + "\n0");
+  CHECK(lock.renew());
+  lock.release();
+  CHECK(again(sherlock::addons::redis::kRelease, {key, "100000"}) == "1");
+  RedisLock next{"x", {}, server.url()};
+  next.acquire();
+  CHECK_FALSE(next.abandoned());
+}
+
+TEST_CASE("an address that swallows everything is an exception in time, and so is one where nobody listens") {
+  const support::Blackhole blackhole;
+  RedisLock lost{"x", {.timeout = 100ms}, loopback(blackhole.port())};
+  const auto before = std::chrono::steady_clock::now();
+  const BackendException e = failure_of([&] { static_cast<void>(lost.try_acquire()); });
+  CHECK(e.code() == Errc::busy);
+  CHECK_THAT(e.what(), says(loopback(blackhole.port())) && says("is the address right"));
+  CHECK(std::chrono::steady_clock::now() - before >= 1s);  // a try has a second
+  CHECK(std::chrono::steady_clock::now() - before < 4s);
+  RedisLock nobody{"x", {}, loopback(support::free_port())};
+  CHECK(failure_of([&] { nobody.acquire(); }).code() == Errc::unavailable);
+}
+
+TEST_CASE("whatever a stranger answers is an exception in time, and takes no more memory than it is worth") {
+  const std::string huge = "*2147483647\r\n", deep = "*2\r\n*2\r\n*2\r\n*2\r\n*2\r\n*2\r\n*2\r\n*2\r\n*2\r\n*2\r\n";
+  for (const std::string& bytes :
+       {std::string{"HTTP/1.1 400 Bad Request\r\n\r\n"}, std::string{"+OK\r\n"}, std::string{":1\r\n"}, std::string{":-1\r\n"}, std::string{":2\r\n"}, std::string{"$-1\r\n"},
+        std::string{"*-1\r\n"}, std::string{"*0\r\n"}, std::string{"$3\r\nabc\r\n"}, std::string{"*3\r\n:1\r\n:2\r\n:3\r\n"}, std::string{"*3\r\n:1\r\n$1\r\nx\r\n:0\r\n"},
+        std::string{"*3\r\n:7\r\n$1\r\n1\r\n:0\r\n"}, std::string{"*3\r\n:1\r\n$21\r\n999999999999999999999\r\n:0\r\n"}, std::string{"*2\r\n:1\r\n:1\r\n"}, huge, huge + huge, deep,
+        std::string{"*-2\r\n"}, std::string{"$-2\r\n"}, std::string{"$99999999999999999999\r\n"}, std::string{":99999999999999999999\r\n"}, std::string{"%1\r\n+a\r\n+b\r\n"},
+        std::string{"-NOSCRIPT no\r\n"}, std::string{"-\x1b[2J\r\n"}, std::string{"-\r\n"}, std::string{"\0\0\0\0", 4}, std::string{"*0\r\n*0\r\n"}, std::string{":1\r\n:1\r\n"},
+        "-" + std::string(100000, 'x') + "\r\n", "$" + std::string("2000000\r\n") + std::string(2000000, 'x') + "\r\n"}) {
+    INFO(bytes.substr(0, 40));
+    const support::FakeServer stranger = support::FakeServer::saying(bytes);
+    RedisLock lock{"x", {.timeout = 200ms, .retry_interval = 50ms}, loopback(stranger.port())};
+    for (const auto& ask : std::initializer_list<std::function<void()>>{[&] { static_cast<void>(lock.try_acquire()); }, [&] { lock.acquire(); },
+                                                                        [&] { static_cast<void>(lock.holder()); }, [&] { RedisLock::list(loopback(stranger.port())); }}) {
+      const std::string said = failure_of(ask).what();
+      CHECK(said.size() < 1000);
+      CHECK(said.find('\x1b') == std::string::npos);
+    }
+  }
+}
+
+TEST_CASE("a refusal that says nonsense about the holder's lease stops no waiter past its timeout") {
+  for (const char* left : {"-9223372036854775808", "9223372036854775807", "0", "-2"}) {
+    const support::FakeServer stranger = support::FakeServer::saying("*2\r\n:0\r\n:" + std::string{left} + "\r\n");
+    RedisLock lock{"x", {.timeout = 200ms, .retry_interval = 50ms}, loopback(stranger.port())};
+    const auto before = std::chrono::steady_clock::now();
+    CHECK_THROWS_AS(lock.acquire(), sherlock::LockException);
+    CHECK(std::chrono::steady_clock::now() - before < 5s);
+  }
+}
+
+TEST_CASE("a server that says one byte after the other is given up in time") {
+  const support::FakeServer slow{[](int fd, const std::string& heard) {
+    if (heard.empty()) return true;
+    for (int i = 0; i < 500 && support::FakeServer::say(fd, i == 0 ? "+" : "x"); ++i) std::this_thread::sleep_for(20ms);
+    return false;
+  }};
+  RedisLock lock{"x", {.timeout = 100ms}, loopback(slow.port())};
+  const auto before = std::chrono::steady_clock::now();
+  CHECK(failure_of([&] { static_cast<void>(lock.try_acquire()); }).code() == Errc::busy);
+  CHECK(std::chrono::steady_clock::now() - before < 4s);
+}
