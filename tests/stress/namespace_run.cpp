@@ -78,13 +78,10 @@ std::uint64_t not_free(const Store& store) {
 
 }  // namespace
 
-int namespace_run(const Run& run) {
+void namespace_run(const Run& run, Report& report) {
   // One of them in a user namespace too, where that can be had; both where there is no other way.
   const bool is_root = geteuid() == 0;
-  if (const std::string why = obstacle(!is_root); !why.empty()) {
-    fmt::print("skipped: {}\n", why);
-    return kSkipped;
-  }
+  if (const std::string why = obstacle(!is_root); !why.empty()) return report.skip(why);
   const bool users_too[kMaxCrews] = {!is_root, obstacle(true).empty()};
 
   const Store store{run.backend};
@@ -103,10 +100,10 @@ int namespace_run(const Run& run) {
   waitpid(outer[1], nullptr, 0);
   const std::uint64_t stuck = not_free(store);
 
-  const int debris = store.debris(kTorturedNames);
-  fmt::print("{} twins, {} not free after the death of a namespace, ", t->twins.load(), stuck);
-  t->print(debris);
-  return stuck || t->twins == 0 || t->broken(debris) != 0;
+  report.count("twins", t->twins);
+  report.broken("no twins", t->twins == 0);
+  report.broken("not free after the death of a namespace", stuck);
+  t->tell(report, store.debris(kTorturedNames));
 }
 
 }  // namespace stress
