@@ -14,19 +14,23 @@ constexpr struct {
   Hurt* hurt;
 } kRuns[] = {
     {"kill", kill_run},
+    {"calls-kill", sweep_run},
+    {"calls-stop", sweep_run},
+    {"instructions-kill", instructions_run},
+    {"instructions-stop", instructions_run},
+    {"faults", faults_run},
     {"lease", lease_run},
     {"lease-removal", lease_removal_run},
     {"removal", removal_run},
     {"fork", fork_run},
     {"share", share_run},
     {"wait", wait_run},
+    {"priority", priority_run},
     {"recycle", recycle_run},
     {"namespace", namespace_run},
     {"neighbour", neighbour_run},
-    {"calls-kill", sweep_run},
-    {"calls-stop", sweep_run},
-    {"instructions-kill", instructions_run},
-    {"instructions-stop", instructions_run},
+    {"resources", resources_run},
+    {"clocks", clocks_run},
 };
 
 int main_of(int argc, char** argv) {

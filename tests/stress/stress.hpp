@@ -30,7 +30,8 @@ using std::chrono::nanoseconds;
 
 // Each hurts locks for so many seconds, or until there is nothing more to hurt, and tells what it saw.
 using Hurt = void(const Run& run, Report& report);
-Hurt kill_run, lease_run, lease_removal_run, removal_run, fork_run, share_run, wait_run, recycle_run, namespace_run, neighbour_run, sweep_run, instructions_run;
+Hurt kill_run, sweep_run, instructions_run, faults_run, lease_run, lease_removal_run, removal_run, fork_run, share_run, wait_run, priority_run, recycle_run, namespace_run,
+    neighbour_run, resources_run, clocks_run;
 
 // The clock that leases go by; the same in all processes.
 inline std::int64_t now_ns() {
