@@ -59,7 +59,7 @@ pid_t exec_self(std::string held_by) {
 
 }  // namespace
 
-int fork_run(const Run& run) {
+void fork_run(const Run& run, Report& report) {
   const Store store{run.backend};
   const Shared<State> s;
   // Shared by two threads, so that one has the lock and another waits its turn.
@@ -86,7 +86,6 @@ int fork_run(const Run& run) {
     }
   });
 
-  const int before = descriptors();
   const std::int64_t end = now_ns() + static_cast<std::int64_t>(run.seconds * 1e9);
   std::uint64_t forks = 0, execs = 0, hung = 0, failed = 0, leaks = 0;
   for (; forks < 1000 && hung < 3 && now_ns() < end; ++forks) {
@@ -109,10 +108,14 @@ int fork_run(const Run& run) {
   }
   stop = true;
   for (auto& thread : threads) thread.join();
-  const std::uint64_t overlaps = s->shared.overlaps + s->own.overlaps, back = s->shared.fences_back + s->own.fences_back;
-  fmt::print("{} forks ({} execs), {} grants, hung {}, failed {}, inherited {}, overlaps {}, fences back {}, descriptors {} -> {}", forks, execs,
-             s->shared.grants.load(), hung, failed, leaks, overlaps, back, before, descriptors());
-  return hung || failed || leaks || overlaps || back;
+  report.count("acquisitions", s->shared.grants + s->own.grants);
+  report.count("forks", forks);
+  report.count("execs", execs);
+  report.broken("overlaps", s->shared.overlaps + s->own.overlaps);
+  report.broken("fences back", s->shared.fences_back + s->own.fences_back);
+  report.broken("stuck", hung);
+  report.broken("failed children", failed);
+  report.broken("inherited by programs", leaks);
 }
 
 }  // namespace stress

@@ -3,7 +3,6 @@
 // survivors get the lock, soon and alone. Then the same with a stop: locks of other names must go on meanwhile, and all must end well when it goes on.
 // Where sweep.cpp has its points in the system calls, these are all there are: between two of a process's instructions there is nothing.
 //
-// instructions [--backend NAME] [--only kill|stop] [--scene NAME] [--seconds N] [--every N] [--seed N]
 // Points are drawn for so many seconds; with --every N they are the N-th, the 2 N-th, and so on to the end.
 #include <fmt/core.h>
 #include <signal.h>
@@ -11,7 +10,6 @@
 
 #include <algorithm>
 #include <memory>
-#include <optional>
 #include <vector>
 
 #include "agent.hpp"
@@ -74,6 +72,12 @@ void uses_and_renews(sherlock::BaseLock& lock, const Stage& s) {
   lock.release();
 }
 void releases(sherlock::BaseLock& lock, const Stage&) { lock.release(); }
+void looks(sherlock::BaseLock& lock, const Stage& s) {
+  (void)lock.locked();
+  (void)lock.holder();
+  (void)s.store.list();
+}
+void cleans(sherlock::BaseLock&, const Stage& s) { (void)s.store.clean(); }
 
 void do_now(Agent& agent, Verb verb) {
   agent.tell(verb);
@@ -106,6 +110,8 @@ const std::vector<Scene> kScenes{
     {"take-over of a lease", leased_for_too_long, opens, uses, sherlock::never, Verb::let_go_late},
     {"take-over by a lease", leased_for_too_long, opens, uses_and_renews, sherlock::Duration{10s}, Verb::let_go_late},
     {"take-over from the dead", dead_holder, opens, uses},
+    {"looks", nothing, has_used, looks},
+    {"clean", nothing, has_used, cleans},
 };
 
 // --------------------------------------------------------------------------------------------------------------- stepping
@@ -240,12 +246,16 @@ class Play {
       ++f_.failed;
     }
     let_go();
+    if (gone_) see_done(s_.holder);
     for (Agent* const waiter : {&s_.survivor, &s_.second})
       if (waiter->busy()) judge(*waiter, from_);
     const std::int64_t asked = now_ns();
     s_.survivor.tell(Verb::use);
     judge(s_.survivor, asked);
-    if (scene_.afterwards == Verb::let_go_late) holder_does(Verb::let_go_late);
+    if (scene_.afterwards == Verb::let_go_late) {
+      s_.holder.tell(Verb::let_go_late);
+      see_done(s_.holder);
+    }
     ++f_.points;
     return true;
   }
@@ -257,17 +267,16 @@ class Play {
     nap(1500us);  // long enough for the heir to ask for the lock to be handed over
   }
 
-  // What the victim waits for, or all who wait beside it.
+  // What the victim waits for, or all who wait beside it. Not seen to its end here: the victim may be where the holder must pass, and wait for us.
   void let_go() {
     if (scene_.afterwards != Verb::let_go || gone_) return;
     gone_ = true;
     from_ = now_ns();
-    holder_does(Verb::let_go);
+    s_.holder.tell(Verb::let_go);
   }
 
-  void holder_does(Verb verb) {
-    s_.holder.tell(verb);
-    if (!s_.holder.done(kStuck) || !s_.holder.went_well()) ++f_.failed;
+  void see_done(Agent& agent) {
+    if (!agent.done(kStuck) || !agent.went_well()) ++f_.failed;
   }
 
   void judge(Agent& agent, std::int64_t since) {
@@ -302,104 +311,90 @@ class Play {
   bool gone_ = false;
 };
 
-struct Wanted {
-  std::string backend = "shm", only, scene;
-  double seconds = 8;
-  long every = 0;
-  std::uint64_t seed = 1;
-};
-
 class Sweep {
  public:
-  explicit Sweep(const Wanted& wanted) : wanted_{wanted}, dice_{wanted.seed} {}
+  Sweep(const Run& run, bool killed) : run_{run}, killed_{killed}, dice_{run.seed} {}
 
-  // How many promises were broken; nothing where no process may trace another.
-  std::optional<std::uint64_t> all() {
-    for (const bool killed : {true, false}) {
-      if (!wanted_.only.empty() && wanted_.only != (killed ? "kill" : "stop")) continue;
-      for (const Scene& scene : kScenes) {
-        if (!wanted_.scene.empty() && wanted_.scene != scene.name) continue;
-        if (!play(scene, killed)) return std::nullopt;
-      }
+  // False where no process may trace another.
+  bool all() {
+    for (const Scene& scene : kScenes) {
+      if (run_.scene.empty() ? too_long(scene) : run_.scene != scene.name) continue;
+      if (!play(scene)) return false;
     }
-    fmt::print("{} points, {} broken\n", points_, broken_);
-    return broken_;
-  }
-
- private:
-  bool play(const Scene& scene, bool killed) {
-    Figures f;
-    stage_ = std::make_unique<Stage>(wanted_.backend);
-    // The section's length, and the scene as it is when nobody is hurt.
-    path_ = {};
-    if (!once(scene, 0, killed, f)) return false;
-    std::vector<long> points(static_cast<std::size_t>(path_.length() / std::max(wanted_.every, 1L)));
-    for (std::size_t i = 0; i < points.size(); ++i) points[i] = static_cast<long>(i + 1) * std::max(wanted_.every, 1L);
-    if (wanted_.every == 0) {
-      for (std::size_t i = points.size(); i > 1; --i) std::swap(points[i - 1], points[static_cast<std::size_t>(dice_.between(0, static_cast<long>(i) - 1))]);
-    }
-    const double share = wanted_.seconds / static_cast<double>(wanted_.scene.empty() ? kScenes.size() : 1) / (wanted_.only.empty() ? 2 : 1);
-    const std::int64_t end = now_ns() + static_cast<std::int64_t>(share * 1e9);
-    for (const long at : points) {
-      if (wanted_.every == 0 && now_ns() >= end) break;
-      const std::uint64_t before = wrong(f);
-      if (!once(scene, at, killed, f)) return false;
-      if (wrong(f) != before) fmt::print("  {} after instruction {} of '{}' broke something\n", killed ? "kill" : "stop", at, scene.name);
-    }
-    const std::uint64_t broken = wrong(f);
-    const Detector& d = *stage_->detector;
-    fmt::print("{} {}: {} instructions, {} points, longest {:.1f} ms, other names {:.1f} ms, over the limit {}, stuck {}, failed {}, overlaps {}, fences back {}; {}\n",
-               killed ? "kill" : "stop", scene.name, path_.length(), f.points, static_cast<double>(f.longest) / 1e6, static_cast<double>(f.others_longest) / 1e6, f.slow,
-               f.stuck, f.failed, d.overlaps + d.torn + overlaps_, d.fences_back + fences_back_, broken ? "BROKEN" : "kept");
-    std::fflush(stdout);
-    points_ += f.points;
-    broken_ += broken;
-    overlaps_ = fences_back_ = 0;
     return true;
   }
 
-  bool once(const Scene& scene, long at, bool killed, Figures& f) {
-    if (!scene.prepare && f.points != 0) {
+  void tell(Report& report) const {
+    report.count("points", f_.points);
+    report.count(killed_ ? "kills" : "stops", f_.points);
+    report.count("instructions", instructions_);
+    report.count("recoveries over the limit", f_.slow);
+    report.broken("stuck", f_.stuck);
+    report.broken("overlaps", overlaps_);
+    report.broken("fences back", fences_back_);
+    report.broken("failed", f_.failed);
+    report.worst("worst recovery", nanoseconds{f_.longest});
+    if (!killed_) report.worst("other names", nanoseconds{f_.others_longest});
+  }
+
+ private:
+  // A database is made in a million instructions, each of which would have to be stepped once.
+  bool too_long(const Scene& scene) const { return !scene.prepare && run_.backend == "sqlite"; }
+
+  bool play(const Scene& scene) {
+    fresh_stage();
+    // The section's length, and the scene as it is when nobody is hurt.
+    path_ = {};
+    if (!once(scene, 0)) return false;
+    instructions_ += static_cast<std::uint64_t>(path_.length());
+    const long every = std::max(run_.every, 1L);
+    std::vector<long> points(static_cast<std::size_t>(path_.length() / every));
+    for (std::size_t i = 0; i < points.size(); ++i) points[i] = static_cast<long>(i + 1) * every;
+    if (run_.every == 0)
+      for (std::size_t i = points.size(); i > 1; --i) std::swap(points[i - 1], points[static_cast<std::size_t>(dice_.between(0, static_cast<long>(i) - 1))]);
+    const double share = run_.seconds / static_cast<double>(run_.scene.empty() ? kScenes.size() : 1);
+    const std::int64_t end = now_ns() + static_cast<std::int64_t>(share * 1e9);
+    for (const long at : points) {
+      if (run_.every == 0 && now_ns() >= end) break;
+      const std::uint64_t before = wrong();
+      if (!scene.prepare) fresh_stage();
+      if (!once(scene, at)) return false;
+      if (wrong() != before) fmt::print(stderr, "  {}: instruction {} of '{}' broke something\n", run_.name, at, scene.name);
+    }
+    fresh_stage();
+    return true;
+  }
+
+  void fresh_stage() {
+    if (stage_) {
       overlaps_ += stage_->detector->overlaps + stage_->detector->torn;
       fences_back_ += stage_->detector->fences_back;
-      stage_ = std::make_unique<Stage>(wanted_.backend);
     }
-    return Play{scene, *stage_, f}.run(path_, at, killed);
+    stage_ = std::make_unique<Stage>(run_.backend);
   }
 
-  std::uint64_t wrong(const Figures& f) const {
+  bool once(const Scene& scene, long at) { return Play{scene, *stage_, f_}.run(path_, at, killed_); }
+
+  std::uint64_t wrong() const {
     const Detector& d = *stage_->detector;
-    return f.stuck + f.failed + d.overlaps + d.torn + d.fences_back + overlaps_ + fences_back_;
+    return f_.stuck + f_.failed + d.overlaps + d.torn + d.fences_back + overlaps_ + fences_back_;
   }
 
-  const Wanted& wanted_;
+  const Run& run_;
+  const bool killed_;
   Dice dice_;
   std::unique_ptr<Stage> stage_;
   Path path_;
-  std::uint64_t points_ = 0, broken_ = 0, overlaps_ = 0, fences_back_ = 0;  // the last two of the scene's stores that are gone
+  Figures f_;
+  std::uint64_t instructions_ = 0, overlaps_ = 0, fences_back_ = 0;  // the last two of stores that are gone
 };
 
 }  // namespace
-}  // namespace stress
 
-int main(int argc, char** argv) {
-  using namespace stress;
-  Wanted wanted;
-  wanted.seed = static_cast<std::uint64_t>(time(nullptr));
-  for (int i = 1; i + 1 < argc; i += 2) {
-    const std::string option = argv[i], value = argv[i + 1];
-    if (option == "--backend") wanted.backend = value;
-    if (option == "--only") wanted.only = value;
-    if (option == "--scene") wanted.scene = value;
-    if (option == "--seconds") wanted.seconds = std::atof(value.c_str());
-    if (option == "--every") wanted.every = std::atol(value.c_str());
-    if (option == "--seed") wanted.seed = std::strtoull(value.c_str(), nullptr, 10);
-  }
-  fmt::print("{}, seed {}\n", wanted.backend, wanted.seed);
-  const std::optional<std::uint64_t> broken = Sweep{wanted}.all();
-  if (!broken) {
-    fmt::print("skipped: no process may trace another here\n");
-    return kNotAllowed;
-  }
-  return *broken != 0;
+void instructions_run(const Run& run, Report& report) {
+  Sweep sweep{run, run.name == "instructions-kill"};
+  if (!sweep.all()) return report.skip("no process may trace another here");
+  sweep.tell(report);
 }
+
+}  // namespace stress

@@ -106,7 +106,7 @@ void foreign(State& s, const std::string& path, int worker, std::uint64_t seed) 
   }
 }
 
-int leases(const Run& run, Removal removal) {
+void leases(const Run& run, Removal removal, Report& report) {
   const Store store{run.backend};
   const Shared<State> s;
   Dice dice{run.seed};
@@ -172,16 +172,28 @@ int leases(const Run& run, Removal removal) {
   for (const pid_t pid : foreigners) failed += !reap(pid);
 
   const Verdict v = judge(s->log, removal);
-  fmt::print("{} holds ({} leases, {} foreign), {} stops, {} kills, {} removals, overlaps after a deadline or told {}, short ones untold {}, overlaps {}, "
-             "untold {}, false losses {}, fences back {}, timeouts {}, failed {}",
-             v.holds, v.leases, v.foreign, stops, kills, removals, v.late_overlaps, v.short_untold, v.overlaps, v.untold, v.false_losses, v.fences_back,
-             s->timeouts.load(), failed);
-  return v.overlaps || v.untold || v.false_losses || v.fences_back || s->timeouts || failed || v.leases == 0;
+  report.count("acquisitions", v.holds);
+  report.count("leases", v.leases);
+  if (store.is_files()) report.count("foreign holds", v.foreign);
+  report.count("kills", kills);
+  report.count("stops", stops);
+  if (removal != Removal::none) report.count("removals", removals);
+  report.count("overlaps after a deadline or told", v.late_overlaps);
+  if (removal != Removal::none) report.count("short overlaps untold", v.short_untold);
+  report.broken("overlaps", v.overlaps);
+  report.broken("losses untold", v.untold);
+  report.broken("false losses", v.false_losses);
+  report.broken("fences back", v.fences_back);
+  report.broken("timeouts", s->timeouts);
+  report.broken("failed workers", failed);
+  report.broken("idle", v.leases == 0);
 }
 
 }  // namespace
 
-int lease_run(const Run& run) { return leases(run, Removal::none); }
-int lease_removal_run(const Run& run) { return leases(run, run.backend == "file" ? Removal::some : Removal::of_everything); }
+void lease_run(const Run& run, Report& report) { leases(run, Removal::none, report); }
+void lease_removal_run(const Run& run, Report& report) {
+  leases(run, run.backend == "file" ? Removal::some : Removal::of_everything, report);
+}
 
 }  // namespace stress

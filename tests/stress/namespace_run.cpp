@@ -1,14 +1,10 @@
 // SPDX-License-Identifier: MIT
 // The torture in two pid namespaces at once, in which processes have the same pids and cannot see each other. At last one of the namespaces dies as a
 // whole, with whatever its workers hold, and all must be free.
-#include <fcntl.h>
 #include <fmt/core.h>
-#include <sched.h>
 #include <sys/prctl.h>
 
-#include <cerrno>
-#include <cstring>
-
+#include "own_mounts.hpp"
 #include "torture.hpp"
 
 namespace stress {
@@ -18,23 +14,8 @@ using namespace std::chrono_literals;
 
 constexpr int kWorkersEach = 5;
 
-void write_to(const char* path, const std::string& text) {
-  const int fd = open(path, O_WRONLY | O_CLOEXEC);
-  const bool done = fd >= 0 && write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size());
-  if (!done) throw std::runtime_error{fmt::format("{}: {}", path, std::strerror(errno))};
-  close(fd);
-}
-
-// The next child is the first process of a pid namespace. Whoever may not make one may in a user namespace of his own, in which he stays who he is.
-void unshare_pids(bool users_too) {
-  const uid_t user = geteuid();
-  const gid_t group = getegid();
-  if (unshare(CLONE_NEWPID | (users_too ? CLONE_NEWUSER : 0)) != 0) throw std::runtime_error{std::string{"unshare: "} + std::strerror(errno)};
-  if (!users_too) return;
-  write_to("/proc/self/setgroups", "deny");
-  write_to("/proc/self/uid_map", fmt::format("{0} {0} 1", user));
-  write_to("/proc/self/gid_map", fmt::format("{0} {0} 1", group));
-}
+// The next child is the first process of a pid namespace.
+void unshare_pids(bool users_too) { leave(CLONE_NEWPID, users_too); }
 
 // Runs `body` as the first process of a new pid namespace. The pid is that of its parent, whose death is the death of all in there.
 template <class Body>
@@ -50,20 +31,11 @@ pid_t spawn_in_namespace(bool users_too, unsigned most_seconds, Body body) {
   });
 }
 
-// Whether they can be had here; the reason where not.
 std::string obstacle(bool users_too) {
-  const Shared<char[256]> why;
-  const pid_t pid = spawn([&] {
-    alarm(10);
-    try {
-      unshare_pids(users_too);
-      if (!reap(spawn([] {}))) throw std::runtime_error{"no process can be started in a pid namespace"};
-    } catch (const std::exception& e) {
-      std::strncpy(*why, e.what(), sizeof *why - 1);
-    }
+  return obstacle_to([&] {
+    unshare_pids(users_too);
+    if (!reap(spawn([] {}))) throw std::runtime_error{"no process can be started in a pid namespace"};
   });
-  reap(pid);
-  return *why;
 }
 
 // How many names a survivor cannot have in time.
@@ -78,13 +50,10 @@ std::uint64_t not_free(const Store& store) {
 
 }  // namespace
 
-int namespace_run(const Run& run) {
+void namespace_run(const Run& run, Report& report) {
   // One of them in a user namespace too, where that can be had; both where there is no other way.
   const bool is_root = geteuid() == 0;
-  if (const std::string why = obstacle(!is_root); !why.empty()) {
-    fmt::print("skipped: {}\n", why);
-    return kSkipped;
-  }
+  if (const std::string why = obstacle(!is_root); !why.empty()) return report.skip(why);
   const bool users_too[kMaxCrews] = {!is_root, obstacle(true).empty()};
 
   const Store store{run.backend};
@@ -103,10 +72,10 @@ int namespace_run(const Run& run) {
   waitpid(outer[1], nullptr, 0);
   const std::uint64_t stuck = not_free(store);
 
-  const int debris = store.debris(kTorturedNames);
-  fmt::print("{} twins, {} not free after the death of a namespace, ", t->twins.load(), stuck);
-  t->print(debris);
-  return stuck || t->twins == 0 || t->broken(debris) != 0;
+  report.count("twins", t->twins);
+  report.broken("no twins", t->twins == 0);
+  report.broken("not free after the death of a namespace", stuck);
+  t->tell(report, store.debris(kTorturedNames));
 }
 
 }  // namespace stress

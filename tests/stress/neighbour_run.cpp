@@ -129,7 +129,7 @@ void one(State& s, Figures& f, const Victim& victim, int thing, const std::strin
     if (came == Came::refused) ++f.refused;
     if (may_be_granted ? came != Came::granted : came != Came::refused) {
       ++(may_be_granted ? f.refused_wrongly : f.granted_wrongly);
-      fmt::print("\n  {} at {}: {}\n", kNames[thing], path, came == Came::granted ? "granted" : came == Came::busy ? "busy" : "refused");
+      fmt::print(stderr, "  {} at {}: {}\n", kNames[thing], path, came == Came::granted ? "granted" : came == Came::busy ? "busy" : "refused");
     }
   }
   const int his = s.stage.fetch_add(1) + 1;
@@ -181,11 +181,8 @@ void work(State& s, const Store& store, const std::string& path, std::uint64_t s
 
 }  // namespace
 
-int neighbour_run(const Run& run) {
-  if (geteuid() != 0) {
-    fmt::print("skipped: only root can become others\n");
-    return kSkipped;
-  }
+void neighbour_run(const Run& run, Report& report) {
+  if (geteuid() != 0) return report.skip("only root can become others");
   const Shared<State> s;
   Dice dice{run.seed};
   Figures f;
@@ -228,11 +225,16 @@ int neighbour_run(const Run& run) {
     for (const pid_t pid : us) failed += !reap(pid);
     f.harmed += !victim.unharmed();
   }
-  fmt::print("{} traps, {} refused, granted wrongly {}, refused wrongly {}, {} flips beside {} grants, {} refusals, {} losses told, harmed {}, "
-             "failed {}",
-             f.placed, f.refused, f.granted_wrongly, f.refused_wrongly, s->flips.load(), s->grants.load(), s->refused.load(), s->losses.load(),
-             f.harmed, failed);
-  return f.granted_wrongly || f.refused_wrongly || f.harmed || failed || f.refused == 0;
+  report.count("traps", f.placed);
+  report.count("refusals", f.refused + s->refused);
+  report.count("flips", s->flips);
+  report.count("acquisitions", s->grants);
+  report.count("losses told", s->losses);
+  report.broken("granted wrongly", f.granted_wrongly);
+  report.broken("refused wrongly", f.refused_wrongly);
+  report.broken("victims harmed", f.harmed);
+  report.broken("failed workers", failed);
+  report.broken("idle", f.refused == 0);
 }
 
 }  // namespace stress

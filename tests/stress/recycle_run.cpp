@@ -69,7 +69,7 @@ std::uint64_t wrongly_listed(const Store& store) {
 
 }  // namespace
 
-int recycle_run(const Run& run) {
+void recycle_run(const Run& run, Report& report) {
   const Store store{run.backend};
   const Shared<State> s;
   Dice dice{run.seed};
@@ -99,13 +99,18 @@ int recycle_run(const Run& run) {
 
   std::uint64_t grants = 0, overlaps = 0, torn = 0, back = 0;
   for (const auto& d : s->name) grants += d.grants, overlaps += d.overlaps, torn += d.torn, back += d.fences_back;
-  const std::uint64_t wrong = wrongly_listed(store);
-  fmt::print("{} grants, {} kills, {} new entries for known names, overlaps {}, torn {}, fences back {}, timeouts {}, losses {}, wrongly listed {}, "
-             "failed {}",
-             grants, kills, s->leaps.load(), overlaps, torn, back, s->timeouts.load(), s->losses.load(), wrong, failed);
+  report.count("acquisitions", grants);
+  report.count("kills", kills);
+  report.count("new entries for known names", s->leaps);
+  report.broken("overlaps", overlaps);
+  report.broken("torn counters", torn);
+  report.broken("fences back", back);
+  report.broken("timeouts", s->timeouts);
+  report.broken("losses", s->losses);
+  report.broken("wrongly listed", wrongly_listed(store));
+  report.broken("failed workers", failed);
   // Rows of a database stay for an hour, however many there are.
-  const bool recycled = run.backend == "sqlite" || s->leaps != 0;
-  return overlaps || torn || back || s->timeouts || s->losses || wrong || failed || grants < kills || !recycled;
+  report.broken("idle", grants < kills || (run.backend != "sqlite" && s->leaps == 0));
 }
 
 }  // namespace stress

@@ -97,7 +97,7 @@ std::uint64_t disturb_all_the_time(State& s, const Store& store, Dice& dice, con
 
 }  // namespace
 
-int removal_run(const Run& run) {
+void removal_run(const Run& run, Report& report) {
   const Store store{run.backend};
   const Shared<State> s;
   Dice dice{run.seed};
@@ -111,11 +111,17 @@ int removal_run(const Run& run) {
   for (const pid_t pid : pids) failed += !reap(pid);
 
   const Verdict v = judge(s->log, Removal::of_everything);
-  fmt::print("{} holds, {} removals, losses told {}, overlaps told {}, short ones untold {}, untold {}, fences back {}, refused {}, timeouts {}, "
-             "failed {}",
-             v.holds, removals, s->losses.load(), v.late_overlaps, v.short_untold, v.overlaps, v.fences_back, s->refused.load(), s->timeouts.load(),
-             failed);
-  return v.overlaps || v.fences_back || s->timeouts || failed || v.holds < removals;
+  report.count("acquisitions", v.holds);
+  report.count("removals", removals);
+  report.count("losses told", s->losses);
+  report.count("overlaps told", v.late_overlaps);
+  report.count("short overlaps untold", v.short_untold);
+  report.count("refusals", s->refused);
+  report.broken("overlaps untold", v.overlaps);
+  report.broken("fences back", v.fences_back);
+  report.broken("timeouts", s->timeouts);
+  report.broken("failed workers", failed);
+  report.broken("idle", v.holds < removals);
 }
 
 }  // namespace stress

@@ -39,7 +39,7 @@ void use(sherlock::BaseLock& lock, int role, Figures& f) {
 
 }  // namespace
 
-int share_run(const Run& run) {
+void share_run(const Run& run, Report& report) {
   const Store store{run.backend};
   Figures f{};
   std::uint64_t rounds = 0, stuck = 0;
@@ -59,8 +59,11 @@ int share_run(const Run& run) {
     lock->unlock();
     stuck += !other->try_acquire_for(500ms);
   }
-  fmt::print("{} rounds, {} grants, {} let go by others, losses told {}, stuck {}", rounds, f.grants.load(), f.refused.load(), f.lost.load(), stuck);
-  return stuck || f.lost;
+  report.count("acquisitions", f.grants);
+  report.count("rounds", rounds);
+  report.count("let go by others", f.refused);
+  report.broken("losses told", f.lost);
+  report.broken("stuck", stuck);
 }
 
 }  // namespace stress

@@ -3,8 +3,9 @@
 // the same with a stop, in which other names live, and the same one too unless the victim stands in the short section; and with a pause of just
 // this thread, in which the others do what is most awkward. Afterwards a survivor must get the lock, alone, and nothing must be left behind.
 //
-// steps_file [--seed N] [--how none|kill|stop|hold] [--scene NAME] [--at POINT] [--expect WRONG] [--tries N] [--verbose yes]
-// With --expect it runs until that was found broken, and is content then: so are mutants judged.
+// As all programs of the bench, with the runs steps-kill, steps-stop and steps-hold; of the points of a scene as many are drawn as there is time for. Or
+//   steps_file [--seed N] [--how none|kill|stop|hold] [--scene NAME] [--at POINT] [--expect WRONG] [--tries N] [--verbose yes]
+// which plays all of them. With --expect it runs until that was found broken, and is content then: so are mutants judged.
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -14,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "report.hpp"
 #include "steps_scenes.hpp"
 #include "support/temp_dir.hpp"
 
@@ -138,6 +140,7 @@ struct Wanted {
   std::uint64_t seed = 1;
   std::string how, scene, at, expect;
   int tries = 1;
+  double seconds = 0;  // 0: as long as it takes
 };
 
 class Player {
@@ -165,7 +168,14 @@ class Player {
         }
       }
     if (scenes_played == 0) fmt::print("no such scene\n");
-    return scenes_played != 0 && wanted_.expect.empty() && broken_ == 0;
+    return scenes_played != 0 && wanted_.expect.empty() && all_.broken() == 0;
+  }
+
+  void tell(Report& report) const {
+    report.count("points", all_.runs);
+    report.count("kept waiting by the short section", all_.blocked);
+    for (int i = 0; i < static_cast<int>(Wrong::kinds); ++i) report.broken(kWrongs[i], all_.wrong[i]);
+    report.worst("worst recovery", std::chrono::nanoseconds{all_.longest});
   }
 
  private:
@@ -179,26 +189,36 @@ class Player {
   void hurt(const Scene& scene, How how, const Passed& passed) {
     Figures f;
     std::uint64_t missed = 0;
+    const std::int64_t end = now_ns() + static_cast<std::int64_t>(wanted_.seconds * 1e9 / static_cast<double>(scenes().size()));
+    for (const std::string& point : points_of(scene, passed)) {
+      // The first time, and one of the others.
+      once(scene, how, point, 1, f, missed);
+      const auto nth = static_cast<std::uint64_t>(dice_.between(1, static_cast<std::int64_t>(passed.times.at(point))));
+      if (nth != 1 && !found()) once(scene, how, point, nth, f, missed);
+      if (found() || (wanted_.seconds != 0 && now_ns() >= end)) break;
+    }
+    figures(scene, how, f, missed);
+  }
+
+  // Those that are of interest; in any order where there may be no time for all.
+  std::vector<std::string> points_of(const Scene& scene, const Passed& passed) {
+    std::vector<std::string> points;
     bool begun = !scene.from;
     for (const std::string& point : passed.points) {
       begun = begun || point == scene.from;
-      if (!begun) continue;
-      if (wanted_.at.empty() || wanted_.at == point) {
-        // The first time, and one of the others.
-        once(scene, how, point, 1, f, missed);
-        const auto nth = static_cast<std::uint64_t>(dice_.between(1, static_cast<std::int64_t>(passed.times.at(point))));
-        if (nth != 1 && !found()) once(scene, how, point, nth, f, missed);
-      }
-      if (found() || (scene.up_to && point == scene.up_to)) break;
+      if (begun && (wanted_.at.empty() || wanted_.at == point)) points.push_back(point);
+      if (scene.up_to && point == scene.up_to) break;
     }
-    figures(scene, how, f, missed);
+    if (wanted_.seconds != 0)
+      for (std::size_t i = points.size(); i > 1; --i) std::swap(points[i - 1], points[static_cast<std::size_t>(dice_.between(0, static_cast<std::int64_t>(i) - 1))]);
+    return points;
   }
 
   void once(const Scene& scene, How how, const std::string& point, std::uint64_t nth, Figures& f, std::uint64_t& missed) {
     const std::uint64_t before = f.broken();
     if (!play(scene, how, point.c_str(), nth, f, nullptr)) ++missed;
     if (f.broken() != before)
-      fmt::print("  {} at '{}', time {}, of '{}' broke something\n", kHows[static_cast<int>(how)], point, nth, scene.name);
+      fmt::print(stderr, "  {} at '{}', time {}, of '{}' broke something\n", kHows[static_cast<int>(how)], point, nth, scene.name);
     note(f);
   }
 
@@ -206,11 +226,13 @@ class Player {
     std::string wrong;
     for (int i = 0; i < static_cast<int>(Wrong::kinds); ++i)
       if (f.wrong[i] != 0) wrong += fmt::format(", {} {}", kWrongs[i], f.wrong[i]);
-    fmt::print("{} {}: {} runs, {} not reached, {} kept waiting by the short section, longest {:.1f} ms{}; {}\n",
+    fmt::print(stderr, "{} {}: {} runs, {} not reached, {} kept waiting by the short section, longest {:.1f} ms{}; {}\n",
                kHows[static_cast<int>(how)], scene.name, f.runs, missed, f.blocked, static_cast<double>(f.longest) / 1e6, wrong,
                wrong.empty() ? "kept" : "BROKEN");
-    std::fflush(stdout);
-    broken_ += f.broken();
+    all_.runs += f.runs;
+    all_.blocked += f.blocked;
+    all_.longest = std::max(all_.longest, f.longest);
+    for (int i = 0; i < static_cast<int>(Wrong::kinds); ++i) all_.wrong[i] += f.wrong[i];
     note(f);
   }
 
@@ -222,15 +244,30 @@ class Player {
 
   const Wanted& wanted_;
   Dice dice_;
-  std::uint64_t broken_ = 0;
+  Figures all_;
   bool found_ = false;
 };
 
 }  // namespace
 }  // namespace stress
 
-int main(int argc, char** argv) {
-  using namespace stress;
+namespace stress {
+namespace {
+
+// As one of the runs of the bench.
+int one_run(int argc, char** argv) {
+  const Run run = Run::parse(argc, argv);
+  constexpr std::string_view kPrefix = "steps-";
+  if (!run.name.starts_with(kPrefix)) throw std::runtime_error{"there is no run of that name: " + run.name};
+  const Wanted wanted{.seed = run.seed, .how = run.name.substr(kPrefix.size()), .scene = run.scene, .at = {}, .expect = {}, .seconds = run.seconds};
+  Player player{wanted};
+  player.all();
+  Report report;
+  player.tell(report);
+  return conclude(run, report);
+}
+
+int by_hand(int argc, char** argv) {
   Wanted wanted;
   wanted.seed = static_cast<std::uint64_t>(time(nullptr));
   for (int i = 1; i + 1 < argc; i += 2) {
@@ -246,4 +283,12 @@ int main(int argc, char** argv) {
   fmt::print("seed {}\n", wanted.seed);
   Player player{wanted};
   return player.all() ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace stress
+
+int main(int argc, char** argv) {
+  const bool is_run = std::any_of(argv, argv + argc, [](const char* word) { return std::string_view{word} == "--run"; });
+  return is_run ? stress::one_run(argc, argv) : stress::by_hand(argc, argv);
 }

@@ -20,30 +20,18 @@
 #include <string>
 #include <utility>
 
+#include "report.hpp"
+
 namespace stress {
 
 using std::chrono::microseconds;
 using std::chrono::milliseconds;
 using std::chrono::nanoseconds;
 
-struct Run {
-  double seconds = 3;
-  std::uint64_t seed = 1;
-  std::string backend = "file";
-};
-
-// Each returns how many promises it saw broken, after one line of figures; or kSkipped, after it has said why.
-inline constexpr int kSkipped = -1;
-int kill_run(const Run& run);
-int lease_run(const Run& run);
-int lease_removal_run(const Run& run);
-int removal_run(const Run& run);
-int fork_run(const Run& run);
-int share_run(const Run& run);
-int wait_run(const Run& run);
-int recycle_run(const Run& run);
-int namespace_run(const Run& run);
-int neighbour_run(const Run& run);
+// Each hurts locks for so many seconds, or until there is nothing more to hurt, and tells what it saw.
+using Hurt = void(const Run& run, Report& report);
+Hurt kill_run, sweep_run, instructions_run, faults_run, lease_run, lease_removal_run, removal_run, fork_run, share_run, wait_run, priority_run, recycle_run, namespace_run,
+    neighbour_run, resources_run, clocks_run;
 
 // The clock that leases go by; the same in all processes.
 inline std::int64_t now_ns() {

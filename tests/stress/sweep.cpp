@@ -1,14 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Kills a process before and after each of its system calls, one run for each, in every situation a lock can be in, and sees whether a survivor
 // gets the lock, soon and alone. Then the same with a stop: locks of other names must go on meanwhile, and all must end well when it goes on.
-// At last kills between instructions, at random ones: there is more to a lock than its system calls.
-//
-// sweep [--backend NAME] [--seed N] [--only kill|stop|step] [--scene NAME] [--steps N]
 #include <fmt/core.h>
-#include <sys/ptrace.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <string>
 #include <vector>
 
@@ -24,7 +19,6 @@ using sherlock::posix::Syscalls;
 constexpr std::int64_t kSoon = 200'000'000;     // what is wanted
 constexpr std::int64_t kStuck = 2'000'000'000;  // what is broken, on whatever busy machine
 
-constexpr int kStep = 0;  // instead of a signal
 int hurt_by = SIGKILL;
 long hurt_at = 0, passed = 0;
 bool armed = false;
@@ -55,11 +49,6 @@ void point_all(Syscalls& table) {
 }
 
 void arm(int signal, long at) {
-  if (signal == kStep) {  // from here on our parent counts our instructions
-    ptrace(PTRACE_TRACEME, 0, nullptr, nullptr);
-    raise(SIGSTOP);
-    return;
-  }
   point_all<&Syscalls::openat, &Syscalls::close, &Syscalls::flock, &Syscalls::fcntl_lock, &Syscalls::fstat, &Syscalls::fstatat, &Syscalls::fstatfs,
             &Syscalls::mkdir, &Syscalls::fchmod, &Syscalls::fallocate, &Syscalls::linkat, &Syscalls::renameat2, &Syscalls::unlinkat,
             &Syscalls::inotify_init1, &Syscalls::inotify_add_watch, &Syscalls::read, &Syscalls::ppoll, &Syscalls::futex, &Syscalls::futex_waitv>(
@@ -101,20 +90,6 @@ void judge_survivor(Figures& f, pid_t survivor, std::int64_t from) {
   if (took > kStuck) ++f.stuck;
 }
 
-// How the victim was after so many instructions: killed there, unless it had come to its end before.
-int kill_after(pid_t victim, long instructions, int status) {
-  for (long i = 0; i < instructions && WIFSTOPPED(status); ++i) {
-    // Signals of its own making there are none; those of the tracing are not passed on.
-    ptrace(PTRACE_SINGLESTEP, victim, nullptr, nullptr);
-    waitpid(victim, &status, 0);
-  }
-  if (!WIFSTOPPED(status)) return status;
-  mark_killed(scenery->lock, victim_id, 1);
-  kill(victim, SIGKILL);
-  waitpid(victim, &status, 0);
-  return status;
-}
-
 // Whoever is stopped inside a SQLite database stops all others there; they are told, and must go on when it does.
 bool stops_everybody(const std::string& backend) { return backend == "sqlite"; }
 
@@ -130,7 +105,6 @@ bool hurt_once(const std::string& backend, const Scene& scene, int signal, long 
 
   int status = 0;
   waitpid(victim, &status, WUNTRACED);
-  if (signal == kStep) status = kill_after(victim, at, status);
   const bool hurt = WIFSIGNALED(status) || WIFSTOPPED(status);
   std::int64_t from = now_ns();
   if (WIFSTOPPED(status)) {
@@ -156,65 +130,35 @@ bool hurt_once(const std::string& backend, const Scene& scene, int signal, long 
   return hurt;
 }
 
-void hurt_and_tell(const std::string& backend, const Scene& scene, int signal, const char* what, long at, Figures& f, bool& hurt) {
-  const std::uint64_t before = f.broken();
-  hurt = hurt_once(backend, scene, signal, at, f);
-  if (f.broken() != before) fmt::print("  {} at point {} of '{}' broke something\n", what, at, scene.name);
-}
-
-struct Wanted {
-  std::uint64_t seed = 1;
-  std::string backend = "file", only, scene;
-  long steps = 4;  // points a scene
-};
-
-int sweep(int signal, const char* what, const Wanted& wanted) {
-  if (!wanted.only.empty() && wanted.only != what) return 0;
-  std::uint64_t broken = 0;
-  Dice dice{wanted.seed};
-  for (const Scene& scene : scenes()) {
-    if (!wanted.scene.empty() && wanted.scene != scene.name) continue;
-    if (scene.only_files && !Store{wanted.backend}.is_files()) continue;
-    if (signal == SIGSTOP && scene.competes && stops_everybody(wanted.backend)) {
-      fmt::print("{} {}: skipped: who waits is refused while a process is stopped inside the database\n", what, scene.name);
-      continue;
-    }
-    Figures f;
-    bool hurt = true;
-    if (signal == kStep) {
-      // The end is found by trying: a point behind it counts as no point, and the next ones are drawn before it.
-      for (long n = 0, behind = 60000; n < wanted.steps; ++n) {
-        const long at = dice.between(1, behind);
-        hurt_and_tell(wanted.backend, scene, signal, what, at, f, hurt);
-        if (!hurt) behind = std::max(at, 2L);
-      }
-    } else {
-      for (long at = 1; at < 1000 && hurt; ++at) hurt_and_tell(wanted.backend, scene, signal, what, at, f, hurt);
-    }
-    fmt::print("{} {}: {} points, longest {:.1f} ms, over 200 ms {}, stuck {}, overlaps {}, fences back {}, untold {}, failed {}; {}\n", what, scene.name,
-               f.points, static_cast<double>(f.longest) / 1e6, f.slow, f.stuck, f.overlaps, f.fences_back, f.untold, f.failed, f.broken() ? "BROKEN" : "kept");
-    std::fflush(stdout);
-    broken += f.broken();
-  }
-  return broken != 0;
-}
-
 }  // namespace
-}  // namespace stress
 
-int main(int argc, char** argv) {
-  using namespace stress;
-  Wanted wanted;
-  wanted.seed = static_cast<std::uint64_t>(time(nullptr));
-  for (int i = 1; i + 1 < argc; i += 2) {
-    const std::string option = argv[i], value = argv[i + 1];
-    if (option == "--backend") wanted.backend = value;
-    if (option == "--seed") wanted.seed = std::strtoull(value.c_str(), nullptr, 10);
-    if (option == "--only") wanted.only = value;
-    if (option == "--scene") wanted.scene = value;
-    if (option == "--steps") wanted.steps = std::atol(value.c_str());
+void sweep_run(const Run& run, Report& report) {
+  const int signal = run.name == "calls-kill" ? SIGKILL : SIGSTOP;
+  Figures f;
+  std::uint64_t hurts = 0;
+  for (const Scene& scene : scenes()) {
+    if (!run.scene.empty() && run.scene != scene.name) continue;
+    if (scene.only_files && !Store{run.backend}.is_files()) continue;
+    // There who waits is refused, while a process is stopped.
+    if (signal == SIGSTOP && scene.competes && stops_everybody(run.backend)) continue;
+    bool hurt = true;
+    for (long at = 1; at < 1000 && hurt; ++at) {
+      const std::uint64_t before = f.broken();
+      hurt = hurt_once(run.backend, scene, signal, at, f);
+      hurts += hurt;
+      if (f.broken() != before) fmt::print(stderr, "  {}: point {} of '{}' broke something\n", run.name, at, scene.name);
+    }
   }
-  fmt::print("{}, seed {}\n", wanted.backend, wanted.seed);
-  const int killed = sweep(SIGKILL, "kill", wanted), stopped = sweep(SIGSTOP, "stop", wanted), stepped = sweep(kStep, "step", wanted);
-  return killed + stopped + stepped != 0;
+  report.count("points", f.points);
+  report.count(signal == SIGSTOP ? "stops" : "kills", hurts);
+  report.count("recoveries over 200 ms", f.slow);
+  report.broken("stuck", f.stuck);
+  report.broken("overlaps", f.overlaps);
+  report.broken("fences back", f.fences_back);
+  report.broken("losses untold", f.untold);
+  report.broken("failed", f.failed);
+  report.broken("idle", hurts == 0);
+  report.worst("worst recovery", nanoseconds{f.longest});
 }
+
+}  // namespace stress

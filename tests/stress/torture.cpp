@@ -160,22 +160,23 @@ void supervise(Torture& t, const Store& store, Crew crew, std::uint64_t seed, do
   for (const Life& worker : workers) t.failed.fetch_add(!reap(worker.pid));
 }
 
-std::uint64_t Torture::broken(int debris) const {
-  std::uint64_t all = timeouts + leaked + losses + failed + stuck + (debris != 0), grants = 0;
-  for (const auto& d : name) {
-    all += d.overlaps + d.torn + d.fences_back;
-    grants += d.grants;
-  }
-  return all + (grants < kills || kills == 0);
-}
-
-void Torture::print(int debris) const {
+void Torture::tell(Report& report, int debris) const {
   std::uint64_t grants = 0, overlaps = 0, torn = 0, back = 0;
   for (const auto& d : name) grants += d.grants, overlaps += d.overlaps, torn += d.torn, back += d.fences_back;
-  fmt::print("{} grants, {} kills ({} inside), longest without a grant {:.1f} ms, overlaps {}, torn {}, fences back {}, timeouts {}, stuck {}, losses {}, "
-             "leaks {}, debris {}, failed {}",
-             grants, kills.load(), inside.load(), static_cast<double>(longest) / 1e6, overlaps, torn, back, timeouts.load(), stuck.load(), losses.load(),
-             leaked.load(), debris, failed.load());
+  report.count("acquisitions", grants);
+  report.count("kills", kills);
+  report.count("kills of holders", inside);
+  report.broken("overlaps", overlaps);
+  report.broken("torn counters", torn);
+  report.broken("fences back", back);
+  report.broken("timeouts", timeouts);
+  report.broken("stuck", stuck);
+  report.broken("losses", losses);
+  report.broken("leaked descriptors", leaked);
+  report.broken("debris", debris != 0);
+  report.broken("failed workers", failed);
+  report.broken("idle", grants < kills || kills == 0);
+  report.worst("worst recovery", nanoseconds{static_cast<std::int64_t>(longest.load())});
 }
 
 }  // namespace stress

@@ -21,10 +21,7 @@ struct Torture {
   std::atomic<int> ready;                                           // crews that are
   std::atomic<bool> stop[kMaxCrews];
 
-  // Promises seen broken.
-  std::uint64_t broken(int debris) const;
-  // One line, without its end.
-  void print(int debris) const;
+  void tell(Report& report, int debris) const;
 };
 
 // Has every name used by one process, so that the others can be held to its descriptors.

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// 64 processes wait for one lock, with empty holds and with holds of 1 ms: is anybody left behind?
-#include <fmt/core.h>
+// 2, 8 and 64 processes want one lock all the time, with empty holds and with holds of 1 ms: is anybody left behind, and what does the waiting cost?
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <array>
 #include <vector>
 
 #include "detector.hpp"
@@ -14,25 +14,30 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr int kWaiters = 64;
+constexpr int kMost = 64;
+constexpr std::array kCrowds{2, 8, kMost};
 
 struct State {
   Detector lock;
-  std::atomic<std::uint64_t> grants[kWaiters], switches;
+  std::atomic<std::uint64_t> grants[kMost], switches, busy_us;
   std::atomic<std::int64_t> longest;
   std::atomic<bool> go, stop;
 };
 
-std::uint64_t switches() {
-  rusage usage;
-  getrusage(RUSAGE_SELF, &usage);
-  return static_cast<std::uint64_t>(usage.ru_nvcsw);
-}
+struct Usage {
+  std::uint64_t switches, busy_us;
+  static Usage now() {
+    rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    const auto micros = [](const timeval& t) { return static_cast<std::uint64_t>(t.tv_sec) * 1'000'000 + static_cast<std::uint64_t>(t.tv_usec); };
+    return {static_cast<std::uint64_t>(usage.ru_nvcsw), micros(usage.ru_utime) + micros(usage.ru_stime)};
+  }
+};
 
 void work(State& s, const Store& store, int worker, nanoseconds hold) {
   const auto lock = store.lock("w", {.timeout = 20s});
   while (!s.go) nap(1ms);
-  const std::uint64_t before = switches();
+  const Usage before = Usage::now();
   while (!s.stop) {
     const std::int64_t asked = now_ns();
     lock->acquire();
@@ -47,41 +52,71 @@ void work(State& s, const Store& store, int worker, nanoseconds hold) {
     lock->release();
     s.grants[worker].fetch_add(1);
   }
-  s.switches.fetch_add(switches() - before);
+  const Usage after = Usage::now();
+  s.switches.fetch_add(after.switches - before.switches);
+  s.busy_us.fetch_add(after.busy_us - before.busy_us);
 }
 
-int one(const Run& run, nanoseconds hold) {
+struct Figures {
+  std::uint64_t acquisitions = 0, overlaps = 0, fences_back = 0, failed = 0, starved = 0, too_long = 0;
+  std::int64_t longest = 0;
+  double unfair = 0, switches = 0, busy = 0;  // of 8, and of all
+};
+
+// How far from equal shares, in percent: 100 - Jain's index. 0: all had the same.
+double unfairness(const std::vector<std::uint64_t>& shares) {
+  double sum = 0, squares = 0;
+  for (const std::uint64_t share : shares) sum += static_cast<double>(share), squares += static_cast<double>(share) * static_cast<double>(share);
+  return squares == 0 ? 0 : 100 * (1 - sum * sum / (static_cast<double>(shares.size()) * squares));
+}
+
+void one(const Run& run, int crowd, nanoseconds hold, nanoseconds time, Figures& f) {
   const Store store{run.backend};
   const Shared<State> s;
   std::vector<pid_t> pids;
-  for (int i = 0; i < kWaiters; ++i) pids.push_back(spawn([&, i] { work(*s, store, i, hold); }));
-  nap(300ms);
+  for (int i = 0; i < crowd; ++i) pids.push_back(spawn([&, i] { work(*s, store, i, hold); }));
+  nap(crowd * 3ms);
   s->go = true;
-  nap(nanoseconds{static_cast<std::int64_t>(run.seconds / 2 * 1e9)});
-  const auto counted = [&] {
-    std::vector<std::uint64_t> counts;
-    for (const auto& grants : s->grants) counts.push_back(grants);
-    return counts;
-  }();
+  nap(time);
+  std::vector<std::uint64_t> shares;
+  for (int i = 0; i < crowd; ++i) shares.push_back(s->grants[i]);
   s->stop = true;
-  std::uint64_t failed = 0, total = 0;
-  for (const pid_t pid : pids) failed += !reap(pid);
-  for (const std::uint64_t count : counted) total += count;
-  const auto [least, most] = std::minmax_element(counted.begin(), counted.end());
-  fmt::print("{}holds of {} ms: {} grants, max/min {}/{}, longest wait {:.0f} ms, {:.1f} switches a grant, overlaps {}, fences back {}, failed {}",
-             hold.count() != 0 ? "; " : "", hold.count() / 1000000, total, *most, *least, static_cast<double>(s->longest) / 1e6,
-             total ? static_cast<double>(s->switches) / static_cast<double>(total) : 0.0, s->lock.overlaps.load(), s->lock.fences_back.load(), failed);
-  // Where everybody could have had several turns, nobody may have had none; with holds that give waiting an order, not even few.
-  const std::uint64_t share = total / kWaiters;
-  const bool starved = share >= 4 && (*least == 0 || (hold.count() != 0 && *least * 10 < share));
-  return starved || s->lock.overlaps || s->lock.fences_back || failed || s->longest > 5'000'000'000;
+  for (const pid_t pid : pids) f.failed += !reap(pid);
+
+  std::uint64_t total = 0;
+  for (const std::uint64_t share : shares) total += share;
+  // With holds that give waiting an order nobody may have had few. With empty ones all are busy all the time, and some may not have had the processor.
+  const std::uint64_t share = total / shares.size(), least = *std::min_element(shares.begin(), shares.end());
+  f.starved += share >= 4 && (hold.count() != 0 ? least * 10 < share : least == 0 && time > 5s);
+  f.too_long += s->longest > 5'000'000'000;
+  f.longest = std::max(f.longest, s->longest.load());
+  f.acquisitions += total;
+  f.overlaps += s->lock.overlaps + s->lock.torn;
+  f.fences_back += s->lock.fences_back;
+  if (hold.count() == 0) return;
+  f.unfair = std::max(f.unfair, unfairness(shares));
+  if (crowd != kMost) return;
+  f.switches = total ? static_cast<double>(s->switches) / static_cast<double>(total) : 0;
+  f.busy = static_cast<double>(s->busy_us) * 100'000 / static_cast<double>(time.count());
 }
 
 }  // namespace
 
-int wait_run(const Run& run) {
-  const int empty = one(run, 0ns);
-  return one(run, 1ms) + empty;
+void wait_run(const Run& run, Report& report) {
+  Figures f;
+  const nanoseconds time{static_cast<std::int64_t>(run.seconds * 1e9 / (2 * kCrowds.size()))};
+  for (const int crowd : kCrowds)
+    for (const nanoseconds hold : {0ns, nanoseconds{1ms}}) one(run, crowd, hold, time, f);
+  report.count("acquisitions", f.acquisitions);
+  report.broken("overlaps", f.overlaps);
+  report.broken("fences back", f.fences_back);
+  report.broken("starved", f.starved);
+  report.broken("waits over 5 s", f.too_long);
+  report.broken("failed workers", f.failed);
+  report.worst("longest wait", nanoseconds{f.longest});
+  report.worst("unequal shares", f.unfair, "%");
+  report.worst("switches of 64 for each hold", f.switches, "of the processor");
+  report.worst("work of 64 who wait", f.busy, "% of a processor");
 }
 
 }  // namespace stress

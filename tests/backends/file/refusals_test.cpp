@@ -154,6 +154,32 @@ TEST_CASE("what is no lock file of ours at a lock's path is refused and left alo
   CHECK(lock.try_acquire());  // and all is well once it is gone
 }
 
+TEST_CASE("a file of ours that a neighbour links to a lock's path, for as long as it takes to open it, stays as it was", "[file]") {
+  const Ground ground;
+  const std::string victim = ground.dir.write("victim", "precious");
+  const timespec long_ago[2] = {{1000000000, 0}, {1000000000, 0}};
+  REQUIRE(::utimensat(AT_FDCWD, victim.c_str(), long_ago, 0) == 0);
+  FileLock lock{"x", {}, ground.store + "?mode=0666"};
+  {
+    FaultScript script;
+    script.replace<&Syscalls::openat>([&](int dir, const char* path, int flags, mode_t mode) {
+      const bool is_lock = std::string_view{path}.ends_with(".lock");
+      if (is_lock) (void)::linkat(AT_FDCWD, victim.c_str(), dir, path, 0);
+      const int fd = posix::real_syscalls().openat(dir, path, flags, mode);
+      if (is_lock) ::unlinkat(dir, path, 0);
+      return fd;
+    });
+    try {
+      lock.acquire();
+      lock.release();
+    } catch (const LockLostException&) {  // what it locked is not at the path any more
+    } catch (const BackendException&) {
+    }
+  }
+  CHECK(stat_of(victim).st_mtim.tv_sec == 1000000000);
+  CHECK(ground.dir.read("victim") == "precious");
+}
+
 TEST_CASE("looking at a lock whose path is a pipe or a device does not hang", "[file]") {
   const Ground ground;
   const auto lock = ground.lock();
