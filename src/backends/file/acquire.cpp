@@ -189,7 +189,7 @@ FileLock::Impl::Outcome FileLock::Impl::enter(Try& t, std::uint64_t mine, Taking
           file_.unlock();
           return move_on(t, mine);
         }
-        file_.set_stamp(*t.at->store, epoch);
+        file_.set_stamp(epoch);
       }
       SHERLOCK_STEP("grant: the file is stamped");
       record(t, mine);

@@ -129,11 +129,7 @@ bool LockFile::linked() {
   return now.st_nlink != 0 && now.st_ino == file_.opened().st_ino && now.st_dev == file_.opened().st_dev;
 }
 
-void LockFile::set_stamp(const FileStore& store, std::int64_t nanoseconds) {
-  // In a shared store a neighbour may have linked a file of ours to this path, and have taken the link away when it was open. What has this path and no
-  // other is a lock's file and nothing else.
-  struct stat now;
-  if (!look_at_path(store, now) || now.st_nlink != 1) return;
+void LockFile::set_stamp(std::int64_t nanoseconds) {
   const timespec times[2] = {{0, UTIME_OMIT}, {nanoseconds / 1'000'000'000, nanoseconds % 1'000'000'000}};
   // Best effort: without it (another user's file, a file system of coarse times) every grant looks at the companion's path instead.
   if (posix::syscalls().futimens(file_.get(), times) == 0) stamp_.store(nanoseconds, std::memory_order_relaxed);
@@ -141,10 +137,6 @@ void LockFile::set_stamp(const FileStore& store, std::int64_t nanoseconds) {
 
 bool LockFile::at_path(const FileStore& store) const {
   struct stat now;
-  return look_at_path(store, now);
-}
-
-bool LockFile::look_at_path(const FileStore& store, struct stat& now) const {
   return posix::sys_fstatat(AT_FDCWD, path_of(store, name_).c_str(), &now, AT_SYMLINK_NOFOLLOW) == 0 &&
          now.st_ino == file_.opened().st_ino && now.st_dev == file_.opened().st_dev;
 }

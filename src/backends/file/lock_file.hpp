@@ -39,14 +39,12 @@ class LockFile {
 
   // The time of the file's last change as linked() saw it, in nanoseconds: Companion::epoch() of who had it last, unless somebody wrote.
   std::int64_t stamp() const { return stamp_.load(std::memory_order_relaxed); }
-  void set_stamp(const FileStore& store, std::int64_t nanoseconds);
+  void set_stamp(std::int64_t nanoseconds);
 
   // Whether anybody has the file locked, without making a try of ours fail: tries look at entry.probe. Any thread.
   static bool anybody_has(const FileStore& store, const std::string& name, local::Entry* entry, const local::Presence& presence);
 
  private:
-  bool look_at_path(const FileStore& store, struct stat& now) const;
-
   const std::string name_;
   std::string path_;  // of the file that is open
   posix::LockFd file_;
