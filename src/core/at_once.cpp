@@ -19,12 +19,12 @@ namespace sherlock {
   hold_.store(detail::pack_hold(next, State::held), std::memory_order_release);
 }
 
-// The clock first, then the rest: what is not alive over a call needs no register that would have to be stored.
+// Nothing that is asked for before the clock is needed after it: what is alive over a call needs a register that has to be stored first.
 [[gnu::always_inline]] inline bool BaseLock::acquire_quickly() {
-  const std::int64_t wall = posix::coarse_wall();
   if ((hold_.load(std::memory_order_relaxed) & 3) != static_cast<std::uint64_t>(State::none) ||
       quick_process_.load(std::memory_order_relaxed) != posix::process_token_if_drawn()) [[unlikely]]
     return false;
+  const std::int64_t wall = posix::coarse_wall();
   if (!expire_.is_infinite()) [[unlikely]]
     return acquire_lease_quickly(wall);
   const std::uint64_t fence = store_->do_acquire_at_once(wall, {});
@@ -63,10 +63,11 @@ namespace sherlock {
 // the store has not been told; or with zeros, for nothing was touched.
 template <bool kLease, bool kAlone, class WithCare>
 [[gnu::always_inline]] inline void BaseLock::let_go_quickly(WithCare with_care) {
+  if (quick_process_.load(std::memory_order_relaxed) != posix::process_token_if_drawn()) [[unlikely]]
+    return with_care(0, 0);
   const std::int64_t wall = posix::coarse_wall();
   const std::uint64_t before = hold_.load(std::memory_order_acquire);
-  if ((before & 3) != static_cast<std::uint64_t>(State::held) ||
-      quick_process_.load(std::memory_order_relaxed) != posix::process_token_if_drawn() || (kLease && !in_time(wall))) [[unlikely]]
+  if ((before & 3) != static_cast<std::uint64_t>(State::held) || (kLease && !in_time(wall))) [[unlikely]]
     return with_care(0, 0);
   const std::uint64_t fence = fence_.load(std::memory_order_relaxed), none = before - static_cast<std::uint64_t>(State::held);
   // As let_go_of(): before the store is told.
