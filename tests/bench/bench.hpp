@@ -88,6 +88,8 @@ class Children {
   }
   // Waits for all; throws where one failed.
   void join();
+  // Whether none has ended yet.
+  bool all_there() const;
 
  private:
   std::vector<pid_t> pids_;
