@@ -30,6 +30,13 @@ Children::~Children() {
   for (const pid_t pid : pids_) waitpid(pid, nullptr, 0);
 }
 
+bool Children::all_there() const {
+  return std::none_of(pids_.begin(), pids_.end(), [](pid_t pid) {
+    siginfo_t ended{};
+    return waitid(P_PID, static_cast<id_t>(pid), &ended, WEXITED | WNOHANG | WNOWAIT) == 0 && ended.si_pid != 0;
+  });
+}
+
 void Children::join() {
   bool well = true;
   for (const pid_t pid : pids_) well = stress::reap(pid) && well;

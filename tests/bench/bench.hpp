@@ -3,6 +3,8 @@
 // one run, so that a busy machine is busy for all of them, and ratios are taken within a turn.
 #pragma once
 
+#include <sys/prctl.h>
+
 #include <memory>
 #include <optional>
 #include <string>
@@ -63,25 +65,31 @@ double quantile(std::vector<double> all, double q);
 inline double median(std::vector<double> all) { return quantile(std::move(all), 0.5); }
 
 // Waits by looking, without giving up the processor for long; throws when it takes a minute.
+// Where many wait, `nap` is to be long: their looks would be all that the machine does.
 template <class Ready>
-void await(Ready ready) {
+void await(Ready ready, stress::nanoseconds nap = stress::microseconds{20}) {
   for (const std::int64_t give_up = now_ns() + 60'000'000'000; !ready();) {
     if (now_ns() > give_up) throw std::runtime_error{"a process does not do its part"};
-    stress::nap(stress::microseconds{20});
+    stress::nap(nap);
   }
 }
 
-// Children end with their bench, however that ends.
+// Children end with their bench, however that ends: nothing is worse for figures than what an earlier run has left.
 class Children {
  public:
   ~Children();
   template <class Body>
   pid_t add(Body body) {
-    pids_.push_back(stress::spawn(std::move(body)));
+    pids_.push_back(stress::spawn([&] {
+      prctl(PR_SET_PDEATHSIG, SIGKILL);
+      body();
+    }));
     return pids_.back();
   }
   // Waits for all; throws where one failed.
   void join();
+  // Whether none has ended yet.
+  bool all_there() const;
 
  private:
   std::vector<pid_t> pids_;

@@ -28,7 +28,7 @@ void want(State& s, const Kind& kind, int me) {
   const auto lock = kind.make();
   lock->pairs(1);
   s.ready.fetch_add(1);
-  await([&] { return s.go.load(); });
+  await([&] { return s.go.load(); }, stress::milliseconds{5});
   auto& mine = s.count[me];
   for (std::uint64_t pairs = 1; !s.stop.load(std::memory_order_relaxed); ++pairs) {
     lock->lock();

@@ -163,7 +163,7 @@ void death(Bench& bench) {
   const auto of_many = [&](const auto& make) {
     std::vector<Kind> kinds;
     for (int i = 0; i < kMostLocks; ++i) kinds.push_back(make(fmt::format("death {}", i)));
-    deaths.tell(many, kinds, {.deaths = few}, kinds.front().name.starts_with("sherlock") ? Promise{{}, 10'000} : Promise{});
+    deaths.tell(many, kinds, {.deaths = few}, kinds.front().name.starts_with("sherlock") ? Promise{10'000, {}} : Promise{});
   };
   for (const Peer which : {Peer::robust, Peer::flock}) {
     of_many([&](const std::string& name) { return peer(which, bench.place / name); });
@@ -171,7 +171,7 @@ void death(Bench& bench) {
   }
   for (const auto& store : bench.stores) {
     of_many([&](const std::string& name) { return sherlock(*store, name, patient); });
-    deaths.tell(large, {sherlock(*store, "death", patient)}, {.deaths = few, .has_much_memory = true}, {{}, 30'000});
+    deaths.tell(large, {sherlock(*store, "death", patient)}, {.deaths = few, .has_much_memory = true}, {30'000, {}});
   }
 }
 

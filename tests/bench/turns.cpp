@@ -25,7 +25,7 @@ void take_turns(State& s, const Kind& kind, int me) {
   const auto lock = kind.make();
   lock->pairs(1);
   s.ready.fetch_add(1);
-  await([&] { return s.go.load(); });
+  await([&] { return s.go.load(); }, stress::milliseconds{5});
   while (!s.stop) {
     const std::int64_t asked = now_ns();
     lock->lock();

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
-// 1 to 1,000 processes wait for one lock, which each holds for a millisecond: does a release wake one of them, or all? And what a waiter takes of memory.
+// 1 to 1,000 processes wait for one lock, which each holds for a millisecond: does a release wake one of them, or all? What a waiter takes of memory, and how
+// often it looks by itself while nothing happens.
 #include <fmt/core.h>
 
 #include <algorithm>
 #include <atomic>
 #include <limits>
+#include <utility>
 
 #include "bench.hpp"
 #include "proc.hpp"
@@ -16,7 +18,8 @@ constexpr std::size_t kMost = 1 << 16;
 
 struct State {
   std::atomic<int> ready;
-  std::atomic<bool> go, stop;
+  std::atomic<bool> go, stop, keep;  // keep: who has the lock does not let go
+  std::atomic<pid_t> holder;
   std::atomic<std::int64_t> released, own_kib;  // by holders; of all together
   std::atomic<std::size_t> hand_offs;
   float took[kMost];  // microseconds
@@ -28,15 +31,18 @@ void take_turns(State& s, const Kind& kind) {
   lock->pairs(1);
   s.own_kib.fetch_add(own_memory() - own);
   s.ready.fetch_add(1);
-  await([&] { return s.go.load(); });
+  await([&] { return s.go.load(); }, stress::milliseconds{5});
   while (!s.stop) {
     lock->lock();
     const std::int64_t now = now_ns(), released = s.released;
+    s.holder = getpid();
     if (!s.stop) {
       const std::size_t i = s.hand_offs.load();
       if (released != 0 && i < kMost) s.took[i] = static_cast<float>(now - released) / 1000;
       s.hand_offs = i + 1;
-      stress::nap(stress::milliseconds{1});
+      do {
+        stress::nap(stress::milliseconds{1});
+      } while (s.keep);
     }
     s.released = now_ns();
     lock->unlock();
@@ -44,7 +50,7 @@ void take_turns(State& s, const Kind& kind) {
 }
 
 struct Outcome {
-  double switches, median_us, own_kib;
+  double switches, woken, alone, median_us, own_kib;  // switches a hand-off; those that it has made; those a second of a waiter while nothing happens
 };
 
 Outcome measure(const Kind& kind, int waiters, double seconds) {
@@ -52,23 +58,38 @@ Outcome measure(const Kind& kind, int waiters, double seconds) {
   Children all;
   std::vector<pid_t> pids;
   for (int i = 0; i <= waiters; ++i) pids.push_back(all.add([&] { take_turns(*s, kind); }));
-  await([&] { return s->ready == waiters + 1; });
+  const auto all_ready = [&] {
+    if (!all.all_there()) throw std::runtime_error{"not all processes could wait"};
+    return s->ready == waiters + 1;
+  };
+  await(all_ready, stress::milliseconds{5});
   s->go = true;
-  const auto all_switches = [&] {
+  const auto all_switches = [&](pid_t except) {
     std::int64_t n = 0;
-    for (const pid_t pid : pids) n += context_switches(pid);
+    for (const pid_t pid : pids) n += pid == except ? 0 : context_switches(pid);
     return n;
   };
-  stress::nap(stress::milliseconds{50 + waiters / 2});  // everybody has lain down
+  // Switches a second, and the seconds.
+  const auto count = [&](double time, pid_t except) {
+    const std::int64_t before = all_switches(except), begin = now_ns();
+    stress::nap(stress::nanoseconds{static_cast<std::int64_t>(time * 1e9)});
+    const double took = static_cast<double>(now_ns() - begin) / 1e9;
+    return std::pair{static_cast<double>(all_switches(except) - before) / took, took};
+  };
+  s->keep = true;
+  stress::nap(stress::milliseconds{100 + waiters / 2});  // everybody has lain down
+  const double quiet = count(seconds / 3, s->holder).first;
+  s->keep = false;
+  stress::nap(stress::milliseconds{50});
   const std::size_t first = s->hand_offs;
-  const std::int64_t before = all_switches();
-  stress::nap(stress::nanoseconds{static_cast<std::int64_t>(seconds * 1e9)});
-  const std::int64_t switches = all_switches() - before;
+  const auto [busy, took] = count(seconds, 0);
   const std::size_t last = std::min(s->hand_offs.load(), kMost);
   s->stop = true;
   all.join();
-  if (last <= first) return {std::numeric_limits<double>::infinity(), std::numeric_limits<double>::infinity(), 0};
-  return {static_cast<double>(switches) / static_cast<double>(last - first), median({s->took + first, s->took + last}),
+  constexpr double kNever = std::numeric_limits<double>::infinity();
+  if (last <= first) return {kNever, kNever, kNever, kNever, 0};
+  const double hand_offs = static_cast<double>(last - first) / took;
+  return {busy / hand_offs, std::max(0.0, busy - quiet) / hand_offs, quiet / waiters, median({s->took + first, s->took + last}),
           static_cast<double>(s->own_kib) / (waiters + 1)};
 }
 
@@ -82,11 +103,20 @@ void waiters(Bench& bench) {
     for (const Kind& kind : kinds) {
       bench.report.progress(fmt::format("{} waiters, {}", waiters, kind.name));
       const bool ours = kind.name.starts_with("sherlock");
-      const Outcome o = measure(kind, waiters, bench.choose(1.5, 0.5, 0.1));
+      constexpr double kNever = std::numeric_limits<double>::infinity();
+      Outcome o{kNever, kNever, kNever, kNever, 0};
+      try {
+        o = measure(kind, waiters, bench.choose(1.5, 0.6, 0.1));
+      } catch (const std::runtime_error& e) {
+        bench.report.note(fmt::format("{} waiters, {}: {}", waiters, kind.name, e.what()));
+      }
       const auto tell = [&](const char* what, double value, const char* unit, std::optional<Bound> bound = {}) {
-        bench.report.add({what, kind.name, value, unit, bound, waiters, "waiters"});
+        bench.report.add({what, kind.name, value < kNever ? std::optional{value} : std::nullopt, unit, bound, waiters, "waiters"});
       };
-      tell("context switches a hand-off", o.switches, "", ours && waiters >= 64 ? std::optional{Bound{6}} : std::nullopt);
+      const auto bound = [&](bool is_there) { return ours && is_there ? std::optional{Bound{6}} : std::nullopt; };
+      tell("context switches a hand-off", o.switches, "", bound(waiters == 64));
+      tell("context switches that a hand-off makes, beyond those of waiters left alone", o.woken, "", bound(waiters > 64));
+      tell("looks a second of a waiter that is left alone", o.alone, "/s");
       tell("hand-off among waiters, median", o.median_us, "us");
       if (waiters == 64) tell("memory of a process that waits, beyond what it had", o.own_kib, "KiB");
     }

@@ -103,11 +103,14 @@ class Runner:
             for run, seconds in (('kill', kill_seconds), ('lease', lease_seconds)):
                 self.live.detail(f'torture: {backend}, {run}, {seconds} s')
                 code, lines, errors = self.run([self.build / 'tests/stress/stress', '--run', run, '--backend', backend, '--seconds', str(seconds)])
-                said = next((line for line in lines if line.startswith(f'{backend}, {run}:')), None)
+                said = next((line for line in lines if line.startswith(f'{run}, {backend},')), None)
                 if said is None:
                     raise RuntimeError(f'torture: {backend}, {run}: {lines} {errors[-2000:]}')
-                number = lambda word: next(int(n) for n, w in re.findall(r'(\d+) (\w+)|\b', said) if w == word) if re.search(rf'\d {word}', said) \
-                    else int(re.search(rf'{word} (\d+)', said)[1])
+
+                def number(word):
+                    """Numbers of what happened stand before the word, of what must not happen behind it."""
+                    found = re.search(rf'(\d+) {word}\b', said) if word in ('acquisitions', 'kills') else re.search(rf'\b{word} (\d+)\b', said)
+                    return int(found[1])
 
                 def add(what, value, relation, bound):
                     holds = value <= bound if relation == '<=' else value >= bound
@@ -115,14 +118,13 @@ class Runner:
                                     'relation': relation, 'holds': holds})
                 if run == 'kill':
                     share = seconds / 60
-                    add(f'acquisitions in {seconds} s of random SIGKILL', number('grants'), '>=', round(least[backend] * share))
+                    add(f'acquisitions in {seconds} s of random SIGKILL', number('acquisitions'), '>=', round(least[backend] * share))
                     add(f'kills in {seconds} s', number('kills'), '>=', round(4000 * share))
                     for word in ('overlaps', 'fences back', 'stuck'):
                         add(f'{word} in {seconds} s of random SIGKILL', number(word), '<=', 0)
                 else:
-                    for word in ('overlaps', 'untold'):
-                        what = 'overlaps before a deadline' if word == 'overlaps' else 'losses that were not told at the next call'
-                        add(f'{what}, in {seconds} s of leases, SIGSTOPs and SIGKILLs', int(re.findall(rf'\b{word} (\d+),', said)[-1]), '<=', 0)
+                    for word, what in (('overlaps', 'overlaps before a deadline'), ('losses untold', 'losses that were not told at the next call')):
+                        add(f'{what}, in {seconds} s of leases, SIGSTOPs and SIGKILLs', number(word), '<=', 0)
                 add(f'{run} run: broken promises of any kind', 0 if code == 0 else 1, '<=', 0)
         return figures, notes
 
