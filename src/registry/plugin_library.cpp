@@ -3,6 +3,7 @@
 
 #include <cxxabi.h>
 #include <dlfcn.h>
+#include <link.h>
 
 #include <atomic>
 #include <cstdint>
@@ -35,10 +36,25 @@ std::string last_error(const std::string& name) {
   return printable(text);
 }
 
+// Whether the program was started by a dynamic linker. One that is static as a whole has a C library inside, and a plug-in would bring another:
+// dlopen() does that, and the process dies of it.
+bool has_dynamic_linker() {
+  bool found = false;
+  dl_iterate_phdr(
+      [](dl_phdr_info* program, std::size_t, void* answer) {
+        for (std::size_t i = 0; i < program->dlpi_phnum; ++i)
+          if (program->dlpi_phdr[i].p_type == PT_INTERP) *static_cast<bool*>(answer) = true;
+        return 1;  // the first is the program: no more
+      },
+      &found);
+  return found;
+}
+
 }  // namespace
 
 PluginLibrary::PluginLibrary(const posix::UniqueFd& file) {
   check_plugin_abi(file.get());
+  if (!has_dynamic_linker()) throw PluginRefused{"this program is linked statically as a whole: link it to the C library as usual"};
   const std::string name = new_name(file.get());
   handle_ = dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
   if (!handle_) throw PluginRefused{"it cannot be loaded: " + last_error(name)};
