@@ -25,6 +25,7 @@ constexpr const char* kPythonPrefix = "sherlock:python:{";
 constexpr const char* kSuffix = "}:past";
 constexpr milliseconds kRemembered = std::chrono::hours{24 * 7};  // what is known of a lock that nobody uses
 constexpr milliseconds kLastWord{100};                            // what a destructor gives the server
+constexpr milliseconds kSubscribing{1000};                        // what a waiter gives the server before it does without
 constexpr long long kLongestLease = milliseconds{std::chrono::hours{24 * 365 * 100}}.count();  // longer is as good as never
 
 // What a lock is called on the server. The keys have what stands in braces in common, by which a cluster would keep them together.
@@ -153,7 +154,7 @@ class RedisLock::Impl {
     try {
       if (!listener_.listening()) {
         // The look that must follow, for a release that came before we listened, is the try that BaseLock makes when we come back.
-        listener_.start(Deadline{std::max(deadline, Duration{std::chrono::seconds{1}}.after(clock().monotonic()))}, stop);
+        listener_.start(Deadline::in(kSubscribing), stop);
         return;
       }
       return listener_.wait(Deadline{std::min(deadline, held_until_)}, stop);

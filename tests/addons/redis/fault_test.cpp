@@ -183,6 +183,16 @@ TEST_CASE("whatever a stranger answers is an exception in time, and takes no mor
   }
 }
 
+TEST_CASE("an answer that does not end, or has another one behind it, is damage") {
+  const auto locked = [](const std::string& bytes) {
+    const support::FakeServer stranger = support::FakeServer::saying(bytes);
+    const RedisLock lock{"x", {.timeout = 200ms}, loopback(stranger.port())};
+    return failure_of([&] { static_cast<void>(lock.locked()); }).code();
+  };
+  CHECK(locked("$500000000\r\n" + std::string(1'100'000, 'x')) == Errc::damaged);
+  CHECK(locked(":1\r\n:0\r\n") == Errc::damaged);
+}
+
 TEST_CASE("a refusal that says nonsense about the holder's lease stops no waiter past its timeout") {
   for (const char* left : {"-9223372036854775808", "9223372036854775807", "0", "-2"}) {
     const support::FakeServer stranger = support::FakeServer::saying("*2\r\n:0\r\n:" + std::string{left} + "\r\n");
