@@ -13,7 +13,9 @@ namespace sherlock {
 // The hold that the store has granted at once. Nobody else of this object can be granted until it is let go.
 [[gnu::always_inline]] inline void BaseLock::establish_at_once(std::uint64_t fence, std::chrono::nanoseconds lease_ends) {
   const std::uint64_t before = hold_.load(std::memory_order_relaxed), next = (before >> 2) + 1;
-  if ((before & 3) != static_cast<std::uint64_t>(State::none) || next % detail::kHoldsOfAnObject == 0) [[unlikely]]
+  // Abandoned: so was another thread's hold of this object, after the short way was found open.
+  if ((before & 3) != static_cast<std::uint64_t>(State::none) || next % detail::kHoldsOfAnObject == 0 ||
+      abandoned_.load(std::memory_order_relaxed)) [[unlikely]]
     return establish_beside(fence, lease_ends);
   fence_.store(fence, std::memory_order_relaxed);
   hold_.store(detail::pack_hold(next, State::held), std::memory_order_release);

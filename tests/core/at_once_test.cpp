@@ -3,7 +3,9 @@
 #include <sherlock/base_lock.hpp>
 
 #include <atomic>
+#include <functional>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "catch.hpp"
@@ -22,6 +24,8 @@ struct Store {
   std::atomic<int> quick_acquires{0}, acquires{0}, quick_releases{0}, releases{0};
   bool quick = true;          // whether it can decide at once
   bool quick_release = true;
+  bool abandoned = false;     // what the long way says of the hold before
+  std::function<void()> meanwhile{};  // happens once, just before the short way takes it
   std::atomic<std::chrono::nanoseconds> lease_ends{};
 };
 
@@ -41,6 +45,7 @@ class QuickLock final : public BaseLock {
 
   std::uint64_t do_acquire_at_once(std::int64_t, std::chrono::nanoseconds lease_ends) noexcept override {
     ++store_.quick_acquires;
+    if (const auto first = std::exchange(store_.meanwhile, nullptr)) first();
     if (!store_.quick) return 0;
     store_.lease_ends = lease_ends;
     return take();
@@ -52,7 +57,7 @@ class QuickLock final : public BaseLock {
   std::optional<Grant> do_acquire(const Claim&) override {
     ++store_.acquires;
     const std::uint64_t fence = take();
-    return fence ? std::optional{Grant{.fence = fence}} : std::nullopt;
+    return fence ? std::optional{Grant{.fence = fence, .abandoned = store_.abandoned}} : std::nullopt;
   }
   bool do_release(const Claim& claim) override {
     ++store_.releases;
@@ -98,6 +103,23 @@ TEST_CASE("where the store cannot say at once it is asked properly", "[at_once]"
   CHECK(store.holder == 0);
   lock.acquire();
   lock.unlock();
+  CHECK(store.holder == 0);
+}
+
+TEST_CASE("a hold is not abandoned because another thread's of the same object was, a moment before", "[at_once]") {
+  Store store;
+  QuickLock lock{store};
+  store.meanwhile = [&] {  // as another thread: the short way has been found open already
+    store.quick = false;
+    store.abandoned = true;
+    lock.acquire();
+    CHECK(lock.abandoned());
+    lock.release();
+    store.quick = true;
+  };
+  lock.acquire();
+  CHECK_FALSE(lock.abandoned());
+  lock.release();
   CHECK(store.holder == 0);
 }
 
