@@ -257,8 +257,8 @@ class Play {
         return pause(plan_.lease);
       case 5: proxy_.hold(true); return pause(length);
       case 6: proxy_.throttle(1ms); return pause(length);
-      case 7: proxy_.lose_reply(n); return pause(length);
-      case 8: proxy_.lose_request(n); return pause(length);
+      case 7: proxy_.lose_reply(n); return pause_until_lost();
+      case 8: proxy_.lose_request(n); return pause_until_lost();
       case 9:
         subject_.stop();
         pause(length);
@@ -271,6 +271,12 @@ class Play {
         return subject_.restart();
       default: return stop_process(what == 11 ? 0 : 1, length);
     }
+  }
+
+  void pause_until_lost() {
+    const int before = proxy_.lost();
+    const std::int64_t until = boottime() + nanoseconds{3 * plan_.lease}.count();
+    while (proxy_.lost() == before && boottime() < until) pause(1ms);
   }
 
   void stop_process(std::size_t which, milliseconds length) {
