@@ -318,9 +318,11 @@ int faults_main(int argc, char** argv, const FaultSubject& subject) {
     if (std::strcmp(argv[i], "--lease") == 0) plan.lease = milliseconds{number()};
     if (std::strcmp(argv[i], "--verbose") == 0) plan.verbose = true;
   }
+  const LostMessages lost = lose_each_message(subject, 5s);
+  std::printf("lost messages, %s: %d places, %d wrong%s%s\n", subject.name.c_str(), lost.places, lost.wrong, lost.wrong ? ": " : "", lost.what.c_str());
   const FaultFigures figures = play_faults(subject, plan);
   std::puts(figures.line(subject, plan).c_str());
-  return figures.good() ? 0 : 1;
+  return figures.good() && lost.places > 0 && lost.wrong == 0 ? 0 : 1;
 }
 
 }  // namespace support

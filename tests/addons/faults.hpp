@@ -56,7 +56,16 @@ struct FaultFigures {
 
 FaultFigures play_faults(const FaultSubject& subject, const FaultPlan& plan);
 
-// A program of it: [--faults N] [--seed N] [--lease MS] [--verbose]. Prints one line; 0 if all is good.
+// One fault at every place: acquire, renew and release once for each request that they make of the server, whose reply is lost (or which is lost itself).
+// What must hold is that a verb either answers or throws BackendException, that nobody else gets the lock while it is held, and that the lock is free in
+// the end: at once where no verb threw, else when the lease is over.
+struct LostMessages {
+  int places = 0, wrong = 0;
+  std::string what{};  // went wrong first
+};
+LostMessages lose_each_message(const FaultSubject& subject, std::chrono::milliseconds lease);
+
+// A program of both: [--faults N] [--seed N] [--lease MS] [--verbose]. Prints a line each; 0 if all is good.
 int faults_main(int argc, char** argv, const FaultSubject& subject);
 
 }  // namespace support
