@@ -8,6 +8,7 @@
 #include <chrono>
 #include <optional>
 #include <string>
+#include <thread>
 
 #include "addons/support/fake_server.hpp"
 #include "catch.hpp"
@@ -94,6 +95,20 @@ TEST_CASE("requests and replies are counted by who speaks, not by how much at a 
   client.say("a");
   CHECK(client.hear(1, kShort) == "(silence)");
   CHECK(proxy.requests() == 6);
+}
+
+TEST_CASE("what is said in pieces before there is a reply is one request", "[proxy]") {
+  FakeServer server{[](int fd, const std::string& heard) { return !heard.ends_with('.') || FakeServer::say(fd, "yes"); }};
+  Proxy proxy{server.port()};
+  const Client client{proxy};
+  for (const char* piece : {"one", " request", "."}) {
+    const std::size_t before = server.heard();
+    client.say(piece);
+    while (server.heard() == before) std::this_thread::yield();
+  }
+  CHECK(client.hear(3) == "yes");
+  CHECK(proxy.requests() == 1);
+  CHECK(proxy.replies() == 1);
 }
 
 TEST_CASE("a cut ends the connections there are, and no later ones", "[proxy]") {
