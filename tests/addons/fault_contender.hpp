@@ -45,6 +45,7 @@ struct Seat {
 
 struct Board {
   Seat seats[2];
+  std::atomic<int> port{0};  // the proxy's, once there is one
   std::atomic<bool> end{false};
   std::atomic<std::int64_t> forgot{0};  // when the server did, last
   std::atomic<std::uint64_t> fence{0};  // of the last grant

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
+#include <optional>
 #include <random>
 #include <stdexcept>
 #include <thread>
@@ -28,16 +29,19 @@ using std::chrono::nanoseconds;
 
 class Play {
  public:
-  Play(const FaultSubject& subject, const FaultPlan& plan) : subject_{subject}, plan_{plan}, proxy_{subject.server}, chance_{plan.seed} {}
+  Play(const FaultSubject& subject, const FaultPlan& plan) : subject_{subject}, plan_{plan}, chance_{plan.seed} {
+    for (int me : {0, 1}) start(me);
+    proxy_.emplace(subject.server);
+    board_->port = proxy_->port();
+  }
 
   FaultFigures run() {
     const auto began = std::chrono::steady_clock::now();
-    for (int me : {0, 1}) start(me, me == 0 ? subject_.through(proxy_.port()) : subject_.direct);
     int faults = 0;
     for (; faults < plan_.faults && alive(); ++faults) {
       pause(below(plan_.lease / 2));
       fault();
-      proxy_.heal();
+      proxy_->heal();
     }
     pause(plan_.lease);
     board_->end = true;
@@ -53,12 +57,14 @@ class Play {
   }
 
  private:
-  void start(int me, const std::string& client) {
+  // Before there is a thread, the proxy's: such a child may not start any of its own under ThreadSanitizer.
+  void start(int me) {
     board_->seats[me].round = boottime();
     children_.emplace_back([&, me] {
       ::alarm(0);
       ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-      return Contender{subject_, plan_, client, *board_, me}.run();
+      while (board_->port == 0) pause(1ms);
+      return Contender{subject_, plan_, me == 0 ? subject_.through(board_->port) : subject_.direct, *board_, me}.run();
     });
   }
 
@@ -83,20 +89,20 @@ class Play {
                                              "lost request", "server stopped", "server killed", "holder stopped", "rival stopped"};
     if (plan_.verbose) std::printf("%s, %ld ms, n = %d\n", kNames[what], static_cast<long>(length.count()), n);
     switch (what) {
-      case 0: return proxy_.cut();
-      case 1: return proxy_.cut(Proxy::Cut::reset);
+      case 0: return proxy_->cut();
+      case 1: return proxy_->cut(Proxy::Cut::reset);
       case 2:
-        proxy_.refuse(true);
-        proxy_.cut();
+        proxy_->refuse(true);
+        proxy_->cut();
         return pause(length);
-      case 3: proxy_.blackhole(true); return pause(length);
+      case 3: proxy_->blackhole(true); return pause(length);
       case 4:
-        proxy_.delay(length);
+        proxy_->delay(length);
         return pause(plan_.lease);
-      case 5: proxy_.hold(true); return pause(length);
-      case 6: proxy_.throttle(1ms); return pause(length);
-      case 7: proxy_.lose_reply(n); return pause_until_lost();
-      case 8: proxy_.lose_request(n); return pause_until_lost();
+      case 5: proxy_->hold(true); return pause(length);
+      case 6: proxy_->throttle(1ms); return pause(length);
+      case 7: proxy_->lose_reply(n); return pause_until_lost();
+      case 8: proxy_->lose_request(n); return pause_until_lost();
       case 9:
         subject_.stop();
         pause(length);
@@ -112,9 +118,9 @@ class Play {
   }
 
   void pause_until_lost() {
-    const int before = proxy_.lost();
+    const int before = proxy_->lost();
     const std::int64_t until = boottime() + nanoseconds{3 * plan_.lease}.count();
-    while (proxy_.lost() == before && boottime() < until) pause(1ms);
+    while (proxy_->lost() == before && boottime() < until) pause(1ms);
   }
 
   void stop_process(std::size_t which, milliseconds length) {
@@ -129,7 +135,7 @@ class Play {
   const FaultPlan& plan_;
   SharedBoard board_;
   std::vector<Child> children_;
-  Proxy proxy_;
+  std::optional<Proxy> proxy_;
   std::mt19937_64 chance_;
 };
 
