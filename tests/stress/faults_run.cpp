@@ -235,6 +235,7 @@ void faults_run(const Run& run, Report& report) {
     for (long nth = 1; nth <= static_cast<long>(seat->allocations); ++nth)
       for (const bool on : {false, true}) plans.push_back({"", nth, ENOMEM, on, contended});
   }
+  if (!run.scene.empty()) std::erase_if(plans, [&](const Plan& plan) { return !name_of(plan).starts_with(run.scene); });
   Dice dice{run.seed};
   for (std::size_t i = plans.size(); i > 1; --i) std::swap(plans[i - 1], plans[static_cast<std::size_t>(dice.between(0, static_cast<long>(i) - 1))]);
   const std::int64_t end = now_ns() + static_cast<std::int64_t>(run.seconds * 1e9);
