@@ -18,17 +18,30 @@ using sqlite::SqliteStore;
 
 bool SqliteLock::Impl::release(const Claim& claim) {
   SqliteStore* const store = held_at_.load(std::memory_order_relaxed);
-  if (!store || !store->there()) return false;
+  if (!store) return false;
+  // Where the store could not be looked at, or is another one by now, the hold is lost; the row is let go of all the same, or it would be in everybody's way
+  // for as long as this process lives.
+  if (!store->there()) {
+    try {
+      let_go_of_row(claim, *store);
+    } catch (const std::exception&) {
+    }
+    return false;
+  }
+  return let_go_of_row(claim, *store);
+}
+
+bool SqliteLock::Impl::let_go_of_row(const Claim& claim, SqliteStore& store) {
   bool ours = false;
   try {
-    section(claim, *store, [&](Rows& rows) {
+    section(claim, store, [&](Rows& rows) {
       ours = rows.let_go(row_, claim.fence);
       SHERLOCK_STEP("sqlite release: the row is free");
       if (!ours) return;
       // Inside the gate, so that nobody's grant comes between the row and its showing.
       try {
-        if (const local::Found found = store->table().find(store->hash_of(row_)))
-          local::pass_on(*found.entry, local::gate::make(local::GateState::held, store->presence().me(), static_cast<std::uint32_t>(claim.fence)));
+        if (const local::Found found = store.table().find(store.hash_of(row_)))
+          local::pass_on(*found.entry, local::gate::make(local::GateState::held, store.presence().me(), static_cast<std::uint32_t>(claim.fence)));
       } catch (...) {  // nobody is woken: who waits asks for himself before long
       }
     });

@@ -46,6 +46,7 @@ class __attribute__((visibility("hidden"))) SqliteLock::Impl {
   static void section(const Claim& claim, sqlite::SqliteStore& store, Work work) {
     store.section([&] { return claim.answer_by(); }, work);
   }
+  bool let_go_of_row(const Claim& claim, sqlite::SqliteStore& store);
   std::optional<Grant> try_row(const Claim& claim, sqlite::SqliteStore& store, sqlite::Rows& rows);
   local::Found entry(sqlite::SqliteStore& store) const;
   void show_holder(const Claim& claim, sqlite::SqliteStore& store, const sqlite::Row& row);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "ground.hpp"
+#include "support/fault_script.hpp"
 
 using namespace ground;
 namespace fs = std::filesystem;
@@ -119,4 +120,17 @@ TEST_CASE("in a backup that was put in the place of the database nothing is held
   REQUIRE(lock.try_acquire());
   CHECK(lock.abandoned());
   CHECK(lock.fence() > fence);
+}
+
+TEST_CASE("a hold that was lost because its store could not be looked at is in nobody's way", "[sqlite][removal]") {
+  const Ground ground;
+  auto lock = ground.lock(), other = ground.lock();
+  lock.acquire();
+  let_the_last_look_be_old();
+  {
+    support::FaultScript script;
+    script.fail<&support::Syscalls::fstatat>(EIO, 1, support::kAlways);
+    CHECK(throws<LockLostException>([&] { lock.release(); }));
+  }
+  CHECK(other.try_acquire());
 }
