@@ -56,7 +56,8 @@ class Faults {
       while (seat_.holds) nap(100us);
     }
     // What could not be let go by the end of its object is its process's until that has ended.
-    if (!seat_.left) use_again("x");
+    const bool blind = plan_.call == "fstat" && plan_.from_then_on;
+    if (!seat_.left && !blind) use_again("x");
     // A store that could not be looked at counts as removed, and is opened anew: once, and not again and again.
     use_again("another");
     const int before = descriptors();
@@ -75,7 +76,7 @@ class Faults {
   // The store could not be looked at. What nobody can tell to be ours is not closed, for it may be a stranger's by now.
   void lost() {
     seat_.told = true;
-    if (plan_.call == "fstat") seat_.left = true;
+    if (plan_.call == "fstat" || plan_.from_then_on) seat_.left = true;
   }
 
   int fault(const char* call) {
