@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Threads lock, wait for each other on shared objects and make objects, while the main thread forks. Each child destroys what it inherited, makes a
-// lock of its own and takes it, within 2 s, and so does a child of its own; every tenth execs instead, and must not have been given what keeps a
-// hold alive.
+// Threads lock, wait for each other on shared objects and make objects, while the main thread forks. Each child destroys what it inherited, makes
+// locks of its own and takes them, within 2 s, also the one that its parent's threads are at, and so does a child of its own; every tenth execs instead, and
+// must not have been given what keeps a hold alive.
 #include <fmt/core.h>
 #include <spawn.h>
 
@@ -41,12 +41,17 @@ bool ends_in_time(pid_t pid, bool& hung) {
 }
 
 void take(const Store& store, State& s, int who, std::uint64_t life) {
-  const auto fresh = store.lock("child", {.timeout = 1500ms});
+  const auto fresh = store.lock("child", {.timeout = 1500ms}), parents = store.lock("shared", {.timeout = 1500ms});
   fresh->acquire();
   {
     const Inside inside{s.own, who, life, fresh->fence()};
   }
   fresh->release();
+  parents->acquire();
+  {
+    const Inside inside{s.shared, who, life, parents->fence()};
+  }
+  parents->release();
 }
 
 pid_t exec_self(std::string held_by) {

@@ -95,7 +95,7 @@ void recycle_run(const Run& run, Report& report) {
     start(i);
   }
   s->stop = true;
-  for (const Life& worker : workers) failed += !reap(worker.pid);
+  for (const Life& worker : workers) failed += !reap_soon(worker.pid);
 
   std::uint64_t grants = 0, overlaps = 0, torn = 0, back = 0;
   for (const auto& d : s->name) grants += d.grants, overlaps += d.overlaps, torn += d.torn, back += d.fences_back;

@@ -108,7 +108,7 @@ void removal_run(const Run& run, Report& report) {
   }
   const std::uint64_t removals = disturb_all_the_time(*s, store, dice, run);
   std::uint64_t failed = 0;
-  for (const pid_t pid : pids) failed += !reap(pid);
+  for (const pid_t pid : pids) failed += !reap_soon(pid);
 
   const Verdict v = judge(s->log, Removal::of_everything);
   report.count("acquisitions", v.holds);

@@ -100,4 +100,19 @@ inline bool reap(pid_t pid) {
   return waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
+// The same, within some seconds; killed where it does not end.
+inline bool reap_soon(pid_t pid, std::chrono::seconds patience = std::chrono::seconds{20}) {
+  const std::int64_t give_up = now_ns() + nanoseconds{patience}.count();
+  int status = 0;
+  while (waitpid(pid, &status, WNOHANG) == 0) {
+    if (now_ns() >= give_up) {
+      kill(pid, SIGKILL);
+      waitpid(pid, nullptr, 0);
+      return false;
+    }
+    nap(microseconds{200});
+  }
+  return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
 }  // namespace stress

@@ -157,7 +157,7 @@ void supervise(Torture& t, const Store& store, Crew crew, std::uint64_t seed, do
     progress.look(t);
   }
   t.stop[crew.number] = true;
-  for (const Life& worker : workers) t.failed.fetch_add(!reap(worker.pid));
+  for (const Life& worker : workers) t.failed.fetch_add(!reap_soon(worker.pid));
 }
 
 void Torture::tell(Report& report, int debris) const {
