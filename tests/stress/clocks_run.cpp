@@ -136,7 +136,7 @@ void wall_is_set(const Run& run, Report& report) {
     nap(dice.time(500, 20000));
   }
   world->stop = true;
-  for (const pid_t pid : pids) failed += !reap_soon(pid);
+  failed += failed_of(pids);
   const Verdict v = judge(world->log, Removal::none);
   report.count("acquisitions", v.holds);
   report.count("settings of the wall clock", sets);

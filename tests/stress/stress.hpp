@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -113,6 +114,15 @@ inline bool reap_soon(pid_t pid, std::chrono::seconds patience = std::chrono::se
     nap(microseconds{200});
   }
   return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+// How many of them did not end well, or not within some seconds of each other.
+template <class Pids>
+std::uint64_t failed_of(const Pids& pids, std::chrono::seconds patience = std::chrono::seconds{15}) {
+  const std::int64_t give_up = now_ns() + nanoseconds{patience}.count();
+  std::uint64_t failed = 0;
+  for (const pid_t pid : pids) failed += !reap_soon(pid, std::chrono::seconds{std::max<std::int64_t>((give_up - now_ns()) / 1'000'000'000, 0)});
+  return failed;
 }
 
 }  // namespace stress
