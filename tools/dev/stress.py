@@ -62,7 +62,7 @@ def all_runs():
         if line and not line.startswith('#'):
             name, program, backends, brief = line.split()
             runs += [Run(name, program, backend, brief) for backend in backends.split(',')]
-    return runs
+    return sorted(runs, key=lambda run: run.backend)
 
 
 def options():
