@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Plays random inputs to a fuzz target, the same ones for the same seed, where there is no libFuzzer and in the tests.
-//   TARGET [--inputs N] [--seed N] [FILE...]    a file is one input, as libFuzzer leaves it behind
+//   TARGET --run NAME --seconds S [--backend NAME] [--seed N] [--json]    as one of the runs of the torture bench
+//   TARGET [--inputs N] [--seed N] [FILE...]                              a file is one input, as libFuzzer leaves it behind
+#include <sys/prctl.h>
+
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -11,6 +15,7 @@
 #include <vector>
 
 #include "fuzz.hpp"
+#include "stress/stress.hpp"
 
 namespace {
 
@@ -41,9 +46,40 @@ Input random_input(std::mt19937_64& random) {
   return input;
 }
 
+// A number of its own for each input, so that one of them can be played again alone.
+void play_number(unsigned long number) {
+  std::mt19937_64 random{number};
+  playing = number;
+  play(random_input(random));
+}
+
+void see_crashes() {
+  for (const int number : {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL}) std::signal(number, on_crash);
+}
+
+// In a process that may die of it.
+int as_a_run(int argc, char** argv) {
+  const stress::Run run = stress::Run::parse(argc, argv);
+  setenv("SHERLOCK_FUZZ_BACKEND", run.backend.c_str(), 1);
+  const stress::Shared<std::atomic<unsigned long>> played;
+  const std::int64_t end = stress::now_ns() + static_cast<std::int64_t>(run.seconds * 1e9);
+  const bool well = stress::reap_soon(stress::spawn([&] {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    see_crashes();
+    while (stress::now_ns() < end) play_number(run.seed + played->fetch_add(1));
+    std::exit(0);  // with the end of what the target made
+  }), std::chrono::seconds{static_cast<long>(run.seconds) + 60});
+  stress::Report report;
+  report.count("inputs", *played);
+  report.broken("crashes, hangs and false answers", !well);
+  report.broken("idle", *played == 0);
+  return stress::conclude(run, report);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (std::any_of(argv, argv + argc, [](const char* word) { return std::string_view{word} == "--run"; })) return as_a_run(argc, argv);
   unsigned long inputs = 1000, seed = 1;
   bool files = false;
   for (int i = 1; i < argc; ++i) {
@@ -58,13 +94,8 @@ int main(int argc, char** argv) {
     files = true;
   }
   if (files) return 0;
-  for (const int number : {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL}) std::signal(number, on_crash);
-  // A number of its own for each input, so that one of them can be played again alone.
-  for (unsigned long i = 0; i < inputs; ++i) {
-    std::mt19937_64 random{seed + i};
-    playing = seed + i;
-    play(random_input(random));
-  }
+  see_crashes();
+  for (unsigned long i = 0; i < inputs; ++i) play_number(seed + i);
   std::printf("%lu inputs from seed %lu: no crash, no hang, no false grant\n", inputs, seed);
   return 0;
 }

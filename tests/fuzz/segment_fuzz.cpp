@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A segment of shared memory with the input's bytes written into it, before its users' calls and in the middle of them. Whatever stands there, a call
-// ends, in time, with an answer or an exception of ours; nothing is read or written outside of the segment; and where nobody has touched what
+// A companion with the input's bytes written into it, before its users' calls and in the middle of them: a segment of shared memory, or the one beside lock
+// files where SHERLOCK_FUZZ_BACKEND says "file". Whatever stands there, a call ends, in time, with an answer or an exception of ours; nothing is read or written outside of the segment; and where nobody has touched what
 // belongs to an honest holder, nobody else is granted its lock.
 //
 // The input is a list of strokes of 8 bytes: where, which field, with what. What is in the segment is as it was at the next input.
@@ -23,12 +23,13 @@
 #include <thread>
 #include <vector>
 
-#include <sherlock/shm_lock.hpp>
+#include <sherlock/sherlock.hpp>
 
 #include "core/key.hpp"
 #include "fuzz.hpp"
 #include "local/layout.hpp"
 #include "local/table.hpp"
+#include "support/temp_dir.hpp"
 
 using namespace sherlock;
 using namespace sherlock::local;
@@ -44,6 +45,11 @@ constexpr const char* kNames[] = {"a", "b", "c", "d", "held"};
   std::abort();
 }
 
+const char* chosen_backend() {
+  const char* const said = std::getenv("SHERLOCK_FUZZ_BACKEND");
+  return said ? said : "shm";
+}
+
 struct Stroke {
   std::uint8_t where, field;
   std::uint16_t index;
@@ -53,18 +59,18 @@ static_assert(sizeof(Stroke) == 8);
 
 class Victim {
  public:
-  Victim() : segment_{"sherlock-fuzz-" + std::to_string(::getpid())} {
+  Victim() {
     ::signal(SIGXFSZ, SIG_IGN);
     const rlimit limit{64 << 20, 64 << 20};  // a table that believes it is full grows
     ::setrlimit(RLIMIT_FSIZE, &limit);
     for (const char* name : kNames) {
       const Duration expire = *name == 'b' ? Duration{1ms} : never;
-      locks_.push_back(std::make_unique<ShmLock>(name, Options{.ns = "ns", .expire = expire, .timeout = 1ms, .label = "label"}, segment_));
+      locks_.push_back(backend_.make(name, Options{.ns = "ns", .expire = expire, .timeout = 1ms, .label = "label"}, client_));
       locks_.back()->acquire();
       locks_.back()->release();
     }
     start_holder();
-    const int fd = ::open(("/dev/shm/" + segment_).c_str(), O_RDWR | O_CLOEXEC);
+    const int fd = ::open(companion_.c_str(), O_RDWR | O_CLOEXEC);
     base_ = static_cast<std::byte*>(::mmap(nullptr, kFirstSegment, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));
     ::close(fd);
     if (base_ == MAP_FAILED) broken("cannot map", "mmap");
@@ -73,7 +79,7 @@ class Victim {
   }
   ~Victim() {
     ::kill(holder_, SIGKILL);
-    ::unlink(("/dev/shm/" + segment_).c_str());
+    if (companion_.starts_with("/dev/shm/")) ::unlink(companion_.c_str());
   }
 
   void play(const std::uint8_t* data, std::size_t size) {
@@ -107,8 +113,8 @@ class Victim {
     holder_ = ::fork();
     if (holder_ == 0) {
       ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-      ShmLock lock{"held", {.ns = "ns"}, segment_};
-      lock.acquire();
+      const auto lock = backend_.make("held", {.ns = "ns"}, client_);
+      lock->acquire();
       if (::write(ready[1], "", 1) != 1) ::_exit(1);
       for (;;) ::pause();
     }
@@ -184,16 +190,20 @@ class Victim {
       in_time("release", [&] { lock->release(); });
     }
     in_time("a new name", [&] {
-      ShmLock lock{"new " + std::to_string(++names_ % 100), {.expire = 1h, .timeout = 1ms, .label = std::string(200, 'l')}, segment_};
-      lock.acquire();
-      (void)lock.holder();
+      const auto lock = backend_.make("new " + std::to_string(++names_ % 100), {.expire = 1h, .timeout = 1ms, .label = std::string(200, 'l')}, client_);
+      lock->acquire();
+      (void)lock->holder();
     });
-    in_time("list", [&] { (void)ShmLock::list(segment_); });
-    in_time("clean", [&] { (void)ShmLock::clean(segment_); });
+    in_time("list", [&] { (void)backend_.list(client_); });
+    in_time("clean", [&] { (void)backend_.clean(client_); });
   }
 
-  const std::string segment_;
-  std::vector<std::unique_ptr<ShmLock>> locks_;
+  const Backend backend_ = registry().find(chosen_backend());
+  const support::TempDir directory_;
+  const bool is_files_ = backend_.name() == "file";
+  const std::string client_ = is_files_ ? directory_ / "store" : "sherlock-fuzz-" + std::to_string(::getpid());
+  const std::string companion_ = is_files_ ? client_ + "/.sherlock" : "/dev/shm/" + client_;
+  std::vector<std::unique_ptr<BaseLock>> locks_;
   std::byte* base_ = nullptr;
   std::vector<std::byte> whole_;
   std::vector<std::uint64_t> used_;  // numbers of entries

@@ -63,7 +63,7 @@ void live_by_set_clocks(bool replaced) {
 void hold_leases(const Store& store, int worker, std::uint64_t seed) {
   live_by_set_clocks(worker % 2 == 0);
   Dice dice{seed};
-  const auto lease = store.lock("x", {.expire = 40ms}), for_ever = store.lock("x"), busy = store.lock("busy");
+  const auto lease = store.lock("x", {.expire = 40ms}), for_ever = store.lock("x"), busy = store.lock("busy", {.retry_interval = 1ms});
   while (!world->stop) {
     if (dice.one_in(6)) {
       // Held by the supervisor, all the time.
@@ -136,7 +136,7 @@ void wall_is_set(const Run& run, Report& report) {
     nap(dice.time(500, 20000));
   }
   world->stop = true;
-  for (const pid_t pid : pids) failed += !reap(pid);
+  failed += failed_of(pids);
   const Verdict v = judge(world->log, Removal::none);
   report.count("acquisitions", v.holds);
   report.count("settings of the wall clock", sets);

@@ -55,6 +55,7 @@ class Faults {
       seat_.let_go = true;
       while (seat_.holds) nap(100us);
     }
+    if (!strangers_are_left_alone()) wrong("a stranger's descriptor was closed");
     // What could not be let go by the end of its object is its process's until that has ended.
     const bool blind = plan_.call == "fstat" && plan_.from_then_on;
     if (!seat_.left && !blind) use_again("x");
@@ -110,7 +111,7 @@ class Faults {
 
   void use() {
     const auto end_of_hold = [this](const sherlock::LockException& why) {
-      seat_.told = true;
+      lost();
       if (dynamic_cast<const sherlock::BackendException*>(&why)) seat_.left = true;
     };
     for (const sherlock::Duration expire : {sherlock::never, sherlock::Duration{1h}}) {

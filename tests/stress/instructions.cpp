@@ -238,6 +238,9 @@ class Play {
       victim.kill_now(s_);
     } else if (!victim.ended()) {
       other_names_go_on();
+      // And this one, where the victim is not in its way.
+      if (!s_.survivor.busy()) s_.survivor.tell(Verb::use);
+      nap(200us);
       let_go();
       victim.go_on();
       from_ = now_ns();

@@ -168,8 +168,7 @@ void leases(const Run& run, Removal removal, Report& report) {
   s->stop = true;
   std::uint64_t failed = 0;
   for (const Stopped& one : stopped) kill(pids[one.worker], SIGCONT);
-  for (const pid_t pid : pids) failed += !reap(pid);
-  for (const pid_t pid : foreigners) failed += !reap(pid);
+  failed += failed_of(pids) + failed_of(foreigners);
 
   const Verdict v = judge(s->log, removal);
   report.count("acquisitions", v.holds);

@@ -112,6 +112,22 @@ Came attempt(const Store& store, const std::string& name) {
   }
 }
 
+// Of a store for ourselves he may open nothing, be it to read: whoever can open a file can lock it.
+std::uint64_t opened_by_nobody(const std::string& backend) {
+  const Store store{backend};
+  store.open_to_all();
+  attempt(store, "x");
+  const std::string paths[] = {store.root(), store.path("x"), store.companion()};
+  const Shared<std::atomic<std::uint64_t>> opened;
+  reap(spawn([&] {
+    become_nobody();
+    for (const std::string& path : paths)
+      for (const int flags : {O_RDONLY, O_RDWR})
+        if (open(path.c_str(), flags | O_CLOEXEC) >= 0) opened->fetch_add(1);
+  }));
+  return *opened;
+}
+
 struct Figures {
   std::uint64_t placed = 0, refused = 0, granted_wrongly = 0, refused_wrongly = 0, harmed = 0;
 };
@@ -233,6 +249,7 @@ void neighbour_run(const Run& run, Report& report) {
   report.broken("granted wrongly", f.granted_wrongly);
   report.broken("refused wrongly", f.refused_wrongly);
   report.broken("victims harmed", f.harmed);
+  report.broken("opened by a stranger", opened_by_nobody(run.backend));
   report.broken("failed workers", failed);
   report.broken("idle", f.refused == 0);
 }

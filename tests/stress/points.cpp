@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <string_view>
+#include <utility>
 
 #include "posix/syscall.hpp"
 #ifdef SHERLOCK_STRESS_SQLITE
@@ -50,9 +52,14 @@ void take(const char* name) {
 int failing_fallocate(int fd, off_t offset, off_t length) {
   return fails("fallocate") ? errno : sherlock::posix::real_syscalls().fallocate(fd, offset, length);
 }
+std::vector<int> strangers;
 int failing_close(int fd) {
   const int result = sherlock::posix::real_syscalls().close(fd);
-  return fails("close") ? -1 : result;
+  if (!fails("close")) return result;
+  const int error = errno;
+  strangers.push_back(open("/dev/null", O_RDONLY | O_CLOEXEC));
+  errno = error;
+  return -1;
 }
 
 #ifdef SHERLOCK_STRESS_SQLITE
@@ -121,6 +128,17 @@ void before_each_call(Fault fault) {
   sherlock::posix::syscalls().fallocate = failing_fallocate;
   sherlock::posix::syscalls().close = failing_close;
   take_all_of_sqlite();
+}
+
+bool strangers_are_left_alone() {
+  bool all = true;
+  for (const int fd : strangers) {
+    char path[64] = {};
+    all = all && readlink(("/proc/self/fd/" + std::to_string(fd)).c_str(), path, sizeof path - 1) > 0 && std::string_view{path} == "/dev/null";
+    close(fd);
+  }
+  strangers.clear();
+  return all;
 }
 
 }  // namespace stress

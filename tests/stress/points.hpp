@@ -15,4 +15,7 @@ using Fault = std::function<int(const char* call)>;
 // From now on, in this process.
 void before_each_call(Fault fault);
 
+// Where a close was said to have failed, a stranger's file has got the number since. Whether all of those are open still; they are closed now.
+bool strangers_are_left_alone();
+
 }  // namespace stress

@@ -95,7 +95,9 @@ void recycle_run(const Run& run, Report& report) {
     start(i);
   }
   s->stop = true;
-  for (const Life& worker : workers) failed += !reap(worker.pid);
+  std::vector<pid_t> pids;
+  for (const Life& worker : workers) pids.push_back(worker.pid);
+  failed += failed_of(pids);
 
   std::uint64_t grants = 0, overlaps = 0, torn = 0, back = 0;
   for (const auto& d : s->name) grants += d.grants, overlaps += d.overlaps, torn += d.torn, back += d.fences_back;

@@ -20,9 +20,37 @@ constexpr int kWorkers = 6;
 
 struct State {
   HoldLog log;
-  std::atomic<std::uint64_t> timeouts, refused, losses;
+  std::atomic<std::uint64_t> timeouts, refused, losses, let_in, met;
   std::atomic<bool> stop;
 };
+
+// Until all workers are here, or it takes too long.
+void meet(State& s) {
+  const std::uint64_t here = s.met.fetch_add(1) + 1, all = (here + kWorkers - 1) / kWorkers * kWorkers;
+  for (const std::int64_t give_up = now_ns() + 2'000'000'000; s.met < all && now_ns() < give_up;) nap(100us);
+}
+
+// One removal at a time, and nobody inside: who comes next keeps out those who lock the file at its path, whatever he had open before.
+void hold_in_peace(State& s, const Store& store, sherlock::BaseLock& lock, int worker) {
+  const auto hold = [&](auto inside) {
+    if (!lock.try_acquire_for(5s)) return static_cast<void>(s.timeouts.fetch_add(1));
+    inside();
+    lock.unlock();
+  };
+  const std::string path = store.path("x");
+  for (int round = 0; round < 5; ++round) {
+    hold([] {});
+    meet(s);
+    if (worker == 0) unlink(path.c_str());
+    meet(s);
+    hold([&] {
+      const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+      if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0) s.let_in.fetch_add(1);
+      close(fd);
+    });
+    meet(s);
+  }
+}
 
 void work(State& s, const Store& store, int worker, std::uint64_t seed) {
   Dice dice{seed};
@@ -50,6 +78,7 @@ void work(State& s, const Store& store, int worker, std::uint64_t seed) {
     }
     hold->answered = now_ns();
   }
+  if (store.is_files()) hold_in_peace(s, store, *lock, worker);
 }
 
 void flock_cleaner(const std::string& path) {
@@ -108,7 +137,7 @@ void removal_run(const Run& run, Report& report) {
   }
   const std::uint64_t removals = disturb_all_the_time(*s, store, dice, run);
   std::uint64_t failed = 0;
-  for (const pid_t pid : pids) failed += !reap(pid);
+  failed += failed_of(pids);
 
   const Verdict v = judge(s->log, Removal::of_everything);
   report.count("acquisitions", v.holds);
@@ -119,6 +148,7 @@ void removal_run(const Run& run, Report& report) {
   report.count("refusals", s->refused);
   report.broken("overlaps untold", v.overlaps);
   report.broken("fences back", v.fences_back);
+  report.broken("others let in afterwards", s->let_in);
   report.broken("timeouts", s->timeouts);
   report.broken("failed workers", failed);
   report.broken("idle", v.holds < removals);

@@ -42,20 +42,7 @@ struct Passed {
   std::map<std::string, std::uint64_t> times;
 };
 
-// Whether it ended well, soon enough. Killed where it did not.
-bool reap_soon(pid_t pid) {
-  const std::int64_t give_up = now_ns() + kTooLong;
-  int status = 0;
-  while (waitpid(pid, &status, WNOHANG) == 0) {
-    if (now_ns() >= give_up) {
-      kill(pid, SIGKILL);
-      waitpid(pid, nullptr, 0);
-      return false;
-    }
-    nap(100us);
-  }
-  return WIFEXITED(status) && WEXITSTATUS(status) == 0;
-}
+bool reap_soon(pid_t pid) { return stress::reap_soon(pid, 10s); }
 
 // Until it stands at its point, or is dead. The status, where it has ended.
 std::optional<int> wait_for_arrival(const Ground& g, pid_t victim) {

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "store.hpp"
+#include "visitor.hpp"
 
 namespace stress {
 namespace {
@@ -36,6 +37,7 @@ constexpr struct {
 int main_of(int argc, char** argv) {
   // A child of the fork run, that has replaced its program.
   if (argc == 3 && std::string_view{argv[1]} == "--inherited") return descriptors(argv[2]);
+  if (argc > 1 && std::string_view{argv[1]} == "--visit") return visit_as_told(argc, argv);
   const Run run = Run::parse(argc, argv);
   for (const auto& known : kRuns) {
     if (run.name != known.name) continue;

@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -98,6 +99,30 @@ pid_t spawn(Body body) {
 inline bool reap(pid_t pid) {
   int status = 0;
   return waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+// The same, within some seconds; killed where it does not end.
+inline bool reap_soon(pid_t pid, std::chrono::seconds patience = std::chrono::seconds{20}) {
+  const std::int64_t give_up = now_ns() + nanoseconds{patience}.count();
+  int status = 0;
+  while (waitpid(pid, &status, WNOHANG) == 0) {
+    if (now_ns() >= give_up) {
+      kill(pid, SIGKILL);
+      waitpid(pid, nullptr, 0);
+      return false;
+    }
+    nap(microseconds{200});
+  }
+  return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+// How many of them did not end well, or not within some seconds of each other.
+template <class Pids>
+std::uint64_t failed_of(const Pids& pids, std::chrono::seconds patience = std::chrono::seconds{15}) {
+  const std::int64_t give_up = now_ns() + nanoseconds{patience}.count();
+  std::uint64_t failed = 0;
+  for (const pid_t pid : pids) failed += !reap_soon(pid, std::chrono::seconds{std::max<std::int64_t>((give_up - now_ns()) / 1'000'000'000, 0)});
+  return failed;
 }
 
 }  // namespace stress

@@ -157,7 +157,9 @@ void supervise(Torture& t, const Store& store, Crew crew, std::uint64_t seed, do
     progress.look(t);
   }
   t.stop[crew.number] = true;
-  for (const Life& worker : workers) t.failed.fetch_add(!reap(worker.pid));
+  std::vector<pid_t> pids;
+  for (const Life& worker : workers) pids.push_back(worker.pid);
+  t.failed.fetch_add(failed_of(pids));
 }
 
 void Torture::tell(Report& report, int debris) const {

@@ -16,6 +16,8 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 RUNS = ROOT / 'tests/stress/runs.txt'
+SEEDS, STEP_MUTANTS = ROOT / 'tests/stress/seeds/seeds.py', ROOT / 'tests/stress/step_mutants/mutants.py'
+IN_TIME = 60  # seconds within which a planted bug must be found
 ROUND = 30.0  # seconds; a seed plays no longer than that, so that what it finds can be seen again
 GRACE = 300  # seconds a round may take longer than it was told
 terminal = sys.stderr.isatty()
@@ -60,7 +62,7 @@ def all_runs():
         if line and not line.startswith('#'):
             name, program, backends, brief = line.split()
             runs += [Run(name, program, backend, brief) for backend in backends.split(',')]
-    return runs
+    return sorted(runs, key=lambda run: run.backend)
 
 
 def options():
@@ -72,6 +74,7 @@ def options():
     parser.add_argument('--seed', metavar='N', type=int, help='of the first round; the next ones count on from it (default: the time)')
     parser.add_argument('--json', action='store_true', help='an object for each run, on a line of its own, instead')
     parser.add_argument('--sanitize', action='store_true', help='the same with AddressSanitizer and UBSan')
+    parser.add_argument('--mutants', action='store_true', help='instead, plants bugs, one at a time, and sees each of them found by the run that is there for it')
     parser.add_argument('--targets', action='store_true', help=argparse.SUPPRESS)
     parser.add_argument('build', nargs='?', help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -109,6 +112,69 @@ def play_round(run, build, seconds, seed):
         return {'counts': {}, 'worst': {}, 'broken': {f'ended with {process.returncode}': 1}}, out + err
 
 
+class Mutant:
+    """A program with a bug in it."""
+
+    def __init__(self, line, seed):
+        self.name, _, *words = line.split('|')
+        if seed:
+            program, self.run, self.backend, more, _ = words
+            self.target = f'tests/stress/seeds/seed-{self.name}'
+            self.arguments = ['--run', self.run, '--backend', self.backend, '--seconds', '5', '--json'] + [w for w in more.split(',') if w]
+        else:
+            self.run, self.backend = 'steps_file', 'file'
+            self.target = f'tests/stress/step_mutants/{self.name}'
+            self.arguments = words[0].split(';')
+        self.seed = seed
+
+    def found(self, build):
+        """What gave it away, or nothing."""
+        started, rounds = time.monotonic(), 0
+        while (left := IN_TIME - (time.monotonic() - started)) > 0:
+            rounds += 1
+            process = subprocess.Popen([build / self.target, *self.arguments, *(['--seed', str(rounds)] if self.seed else [])], stdout=subprocess.PIPE,
+                                       stderr=subprocess.DEVNULL, text=True, start_new_session=True)
+            try:
+                out, _ = process.communicate(timeout=left)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.communicate()
+                return ''
+            if not self.seed:
+                if process.returncode == 0:
+                    return self.arguments[self.arguments.index('--expect') + 1]
+            elif process.returncode not in (0, 1):
+                return ''  # the detector died of it, which tells nothing
+            elif broken := {what: n for what, n in json.loads(out.strip().splitlines()[-1])['broken'].items() if n}:
+                return ', '.join(f'{what} {n}' for what, n in broken.items())
+        return ''
+
+
+def all_mutants():
+    mutants = []
+    for program in (SEEDS, STEP_MUTANTS):
+        listed = subprocess.run([sys.executable, program, '--list'], check=True, capture_output=True, text=True).stdout
+        mutants += [Mutant(line, program == SEEDS) for line in listed.splitlines()]
+    return mutants
+
+
+def play_mutants(mutants, build, as_json):
+    missed = 0
+    for number, mutant in enumerate(mutants, 1):
+        progress(f'[{number} of {len(mutants)}] {mutant.name}')
+        started = time.monotonic()
+        why = mutant.found(build)
+        took = time.monotonic() - started
+        missed += not why
+        progress('')
+        if as_json:
+            print(json.dumps({'mutant': mutant.name, 'run': mutant.run, 'backend': mutant.backend, 'found': why, 'seconds': round(took, 1)}), flush=True)
+        else:
+            print(f'{mutant.name}: ' + (f'found by {mutant.run}, {mutant.backend}, in {took:.1f} s: {why}' if why else f'NOT FOUND by {mutant.run} in {took:.0f} s'), flush=True)
+    print(f'{len(mutants) - missed} found, {missed} not found', file=sys.stderr if as_json else sys.stdout)
+    return 1 if missed else 0
+
+
 def play(run, build, seconds, seed, place):
     run.seed = seed
     started = time.monotonic()
@@ -130,6 +196,12 @@ def play(run, build, seconds, seed, place):
 
 def main():
     asked = options()
+    if asked.mutants:
+        mutants = [m for m in all_mutants() if (not asked.backend or m.backend == asked.backend) and (not asked.run or m.run in asked.run)]
+        if asked.targets:
+            print('\n'.join(m.target for m in mutants))
+            return 0
+        return play_mutants(mutants, pathlib.Path(asked.build), asked.json)
     runs = chosen(asked)
     if asked.targets:
         print('\n'.join(dict.fromkeys(run.target() for run in runs)))

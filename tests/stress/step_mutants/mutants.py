@@ -1,23 +1,21 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Mutants of the steps of a file lock: a step left out, or swapped with its neighbour. Each is compiled in the place of its source file
-and must be found broken by steps_file, in the scene and at the point that are named here.
-
-  mutants.py --list              a line for each: name|source|arguments of steps_file, between semicolons
-  mutants.py NAME SOURCE OUT     writes the mutated source; fails where the text to be changed is not found exactly once
+and must be found broken by steps_file, in the scene and at the point that are named here. How it is called: ../mutate.py.
 """
 import pathlib
 import sys
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+sys.dont_write_bytecode = True
+import mutate  # noqa: E402
+from mutate import left_out  # noqa: E402
 
-class Mutant:
+
+class Mutant(mutate.Mutant):
     def __init__(self, name, source, wrong, scene, how, at, *edits):
-        self.name, self.source, self.edits = name, source, edits
-        self.arguments = ['--scene', scene, '--how', how, '--expect', wrong, '--tries', '8'] + (['--at', at] if at else [])
-
-
-def left_out(text):
-    return text, ''
+        arguments = ['--scene', scene, '--how', how, '--expect', wrong, '--tries', '8'] + (['--at', at] if at else [])
+        super().__init__(name, {source: edits}, ';'.join(arguments))
 
 
 GRANT, RELEASE, FILE, LOOK = ('backends/file/' + name for name in ('acquire.cpp', 'release.cpp', 'lock_file.cpp', 'look.cpp'))
@@ -184,20 +182,5 @@ MUTANTS = [
 #     before the word says held; the look at the path in remove_file(). Each needs one more process at one more exact place than a scene has.
 
 
-def main():
-    if sys.argv[1:] == ['--list']:
-        for m in MUTANTS:
-            print('|'.join([m.name, m.source, ';'.join(m.arguments)]))
-        return
-    name, source, out = sys.argv[1:]
-    mutant = next(m for m in MUTANTS if m.name == name)
-    text = pathlib.Path(source).read_text()
-    for old, new in mutant.edits:
-        if text.count(old) != 1:
-            sys.exit(f'mutant {name}: found {text.count(old)} times in {source}, and should be there once:\n{old}')
-        text = text.replace(old, new)
-    pathlib.Path(out).write_text(text)
-
-
 if __name__ == '__main__':
-    main()
+    mutate.main(MUTANTS)
