@@ -152,6 +152,7 @@ void for_each(Server& server, Deadline deadline, const std::function<void(const 
     if (deadline.passed()) throw Failure{Errc::busy, server.text() + ": there are too many locks to look at in time"};
     const Answer answer = server.ask("/v3/kv/range", {{"key", to_base64(from)}, {"range_end", end}, {"limit", std::to_string(kPage)}}, deadline);
     const Json& kvs = server.array(answer.json, "kvs");
+    const std::string first = from;
     for (const Json& kv : kvs) {
       std::string_view name = from = server.bytes(kv, "key");
       const auto slash = name.rfind('/');
@@ -167,6 +168,8 @@ void for_each(Server& server, Deadline deadline, const std::function<void(const 
       if (one.note) sight.note = one.note, sight.note_fence = one.note_fence;
     }
     more = server.flag(answer.json, "more") && !kvs.empty();
+    // Keys come in order, and each page begins after the last.
+    if (from < first) server.bad_answer();
     from += '\0';
   }
   if (sight.owner || sight.note) each(key, std::move(sight));

@@ -87,7 +87,7 @@ void Server::refused(long status, const Json& answer) const {
     const char* way_out;
   } kKnown[] = {
       {1, Errc::unavailable, "it gave the request up: try again"},
-      {4, Errc::busy, "the cluster does not agree in time: have most of its members an eye on each other?"},
+      {4, Errc::busy, "the cluster does not agree in time: do most of its members reach each other?"},
       {7, Errc::unavailable, "the user may not do this: grant it readwrite on the prefix sherlock/"},
       {8, Errc::system, "its space is exhausted: compact, defragment, and disarm the alarm with etcdctl"},
       {14, Errc::unavailable, "the cluster has no leader just now: are most of its members running?"},

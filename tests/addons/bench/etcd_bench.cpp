@@ -76,8 +76,7 @@ int main(int argc, char** argv) {
                            if (bare.ask("/v3/kv/txn", acquire).find("succeeded") == std::string::npos || bare.ask("/v3/kv/txn", release).find("succeeded") == std::string::npos)
                              throw std::runtime_error{"the bare client was refused"};
                          },
-                     // A write: every step of a hand-off is one.
-                     .round_trip = [&] { bare.ask("/v3/kv/put", R"({"key":)" + text("bench") + R"(,"value":)" + token + "}"); },
+                     .round_trip = [&] { bare.ask("/v3/kv/range", R"({"key":)" + owner + "}"); },
                      .make =
                          [&](const char* name) {
                            return std::make_unique<sherlock::EtcdLock>(name, sherlock::Options{.timeout = std::chrono::seconds{20}, .retry_interval = std::chrono::hours{1}}, server.url());
