@@ -155,6 +155,48 @@ TEST_CASE("a lost answer, whichever it is, is asked for again, and what was aske
   CHECK(proxy.lost() == 11);
 }
 
+TEST_CASE("five hundred lost answers: never two holders, fences in order, and nobody is told that a hold was lost", "[process]") {
+  REQUIRE_SERVER(EtcdServer);
+  const EtcdServer server;
+  support::LosingProxy proxy{server.port()};
+  std::atomic<int> inside{0}, overlaps{0}, disorders{0}, abandoned{0}, holds{0};
+  std::atomic<std::uint64_t> last{0};
+  std::vector<std::string> failures(3);
+  {
+    std::vector<std::jthread> threads;
+    for (std::size_t i = 0; i < failures.size(); ++i)
+      threads.emplace_back([&, i](const std::stop_token& stop) {
+        try {
+          EtcdLock lock{"x", {.expire = i == 0 ? sherlock::Duration{sherlock::never} : sherlock::Duration{60s}, .timeout = 20s}, loopback(proxy.port())};
+          while (!stop.stop_requested()) {
+            lock.acquire();
+            overlaps += ++inside != 1;
+            disorders += last.exchange(lock.fence()) >= lock.fence();
+            abandoned += lock.abandoned();
+            ++holds;
+            --inside;
+            lock.release();
+          }
+        } catch (const std::exception& e) {
+          failures[i] = e.what();
+        }
+      });
+    // One after the other: three in a row, of one request, are an exception.
+    const auto end = std::chrono::steady_clock::now() + 100s;
+    for (int n = 0; proxy.lost() < 500 && std::chrono::steady_clock::now() < end; ++n) {
+      const int before = proxy.lost();
+      proxy.lose(n % 11 + 3);
+      while (proxy.lost() == before && std::chrono::steady_clock::now() < end) std::this_thread::sleep_for(1ms);
+    }
+  }
+  CHECK(proxy.lost() >= 500);
+  CHECK(failures == std::vector<std::string>(3));
+  CHECK(overlaps == 0);
+  CHECK(disorders == 0);
+  CHECK(abandoned == 0);
+  CHECK(holds > 500);
+}
+
 TEST_CASE("a wait survives that its ear is cut off") {
   REQUIRE_SERVER(EtcdServer);
   const EtcdServer server;
