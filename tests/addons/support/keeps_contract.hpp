@@ -13,10 +13,11 @@
 
 namespace support {
 
-// In the order of clauses(). `judge` is a program that registers the backend and calls conformance::main().
-inline std::vector<sherlock::conformance::Verdict> judge(const std::string& backend, const std::string& client, const std::string& judge) {
+// In the order of clauses(). `judge` is a program that registers the backend and calls conformance::main(); `lease` is the shortest that the server keeps well.
+inline std::vector<sherlock::conformance::Verdict> judge(const std::string& backend, const std::string& client, const std::string& judge,
+                                                         sherlock::Duration lease = sherlock::conformance::Subject{}.lease) {
   using namespace sherlock::conformance;
-  const Subject subject{.backend = backend, .client = client, .program = judge};
+  const Subject subject{.backend = backend, .client = client, .lease = lease, .program = judge};
   auto verdicts = all_at_once(clauses().size(), [&](std::size_t i) { return run(clauses()[i], subject); });
   for (std::size_t i = 0; i < verdicts.size(); ++i)
     if (verdicts[i].outcome == Outcome::broken)
