@@ -142,6 +142,13 @@ class Http::Connection {
     return std::move(answer_);
   }
 
+  // How many connections the last request took. libcurl asks again by itself where one that lay idle breaks before the answer begins.
+  long connects() const {
+    long connects = 0;
+    curl_easy_getinfo(curl_.get(), CURLINFO_NUM_CONNECTS, &connects);
+    return connects;
+  }
+
   long status() const {
     long status = 0;
     curl_easy_getinfo(curl_.get(), CURLINFO_RESPONSE_CODE, &status);
@@ -299,8 +306,8 @@ HttpAnswer Http::ask(const char* method, const std::string& path, const std::str
         const std::string url = base_ + path;
         connection->prepare(method, url, body, most, authorization);
         HttpAnswer answer = connection->ask(deadline);
+        answer.repeated = repeated || (!fresh && connection->connects() > 0);
         idle_.give_back(std::move(connection));
-        answer.repeated = repeated;
         return answer;
       } catch (const Broken&) {
         // One that lay idle may have broken long ago: that says nothing of the server.
