@@ -78,7 +78,7 @@ class ElasticsearchLock::Impl {
     return std::nullopt;
   }
 
-  bool release(const Claim& claim) { return release(claim.owner.text(), Deadline{claim.answer_by()}); }
+  bool release(const Claim& claim) { return release(claim.owner.text(), claim.fence, Deadline{claim.answer_by()}); }
 
   bool renew(const Claim& claim) {
     const Deadline deadline = lease_end_.renewal(claim);
@@ -111,7 +111,7 @@ class ElasticsearchLock::Impl {
   void settle_doubt() noexcept {
     if (doubt_.empty() || forks_ != addons::forks()) return;
     try {
-      release(doubt_, Deadline::in(kLastWord));
+      release(doubt_, UINT64_MAX, Deadline::in(kLastWord));
     } catch (const std::exception&) {
     }
   }
@@ -139,20 +139,34 @@ class ElasticsearchLock::Impl {
   }
 
   // The atomic step: writes where the document is what it was seen to be, and nothing else. The version it has now, or nothing.
-  std::optional<Version> write(const std::optional<Found>& seen, const Document& next, Deadline deadline) {
-    const auto written = seen ? index_->replace(key_, seen->version, next, deadline) : index_->create(key_, next, deadline);
+  std::optional<Version> write(const std::optional<Found>& seen, const Document& next, Deadline deadline, bool* asked_twice = nullptr) {
+    const auto written = seen ? index_->replace(key_, seen->version, next, deadline, asked_twice) : index_->create(key_, next, deadline);
     if (written) see(Found{next, *written});
     return written;
   }
 
-  bool release(const std::string& owner, Deadline deadline) {
-    for (Sight seen = last_seen_of(owner, deadline); seen.found() && seen.found()->document.owner == owner; seen = look(deadline)) {
+  bool release(const std::string& owner, std::uint64_t fence, Deadline deadline) {
+    bool in_doubt = release_began(owner);
+    Sight seen = last_seen_of(owner, deadline);
+    for (; seen.found() && seen.found()->document.owner == owner; seen = look(deadline)) {
       if (!seen.held()) return true;  // by a request whose answer was lost
       Document next = seen.found()->document;
       next.held = false;
-      if (write(seen.found(), next, deadline)) return true;
+      begin_release(owner);
+      if (write(seen.found(), next, deadline, &in_doubt)) return true;
     }
-    return false;
+    // Others have had it since. They may have come after a release of ours whose answer was lost; if they came because our lease was over, our caller knows that.
+    return in_doubt && seen.found() && seen.found()->document.fence > fence;
+  }
+
+  // Whether a release of this hold was asked for before: only one that had no answer is asked again.
+  bool release_began(const std::string& owner) const {
+    const std::lock_guard guard{addons::shared()};
+    return releasing_ == owner;
+  }
+  void begin_release(const std::string& owner) {
+    const std::lock_guard guard{addons::shared()};
+    releasing_ = owner;
   }
 
   Sight look(Deadline deadline) { return see(index_->get(key_, deadline)); }
@@ -188,6 +202,7 @@ class ElasticsearchLock::Impl {
   const std::string key_;
   std::shared_ptr<Sight> sight_;  // see Index::sight
   addons::LeaseEnd lease_end_;
+  std::string releasing_;  // owner whose release was asked for last; with shared() held
   // Of do_acquire, of which one runs at a time.
   std::string doubt_;        // owner in a try that had no answer yet
   std::string note_;

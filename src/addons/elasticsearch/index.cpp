@@ -48,6 +48,7 @@ std::string condition(const Version& version) { return fmt::format("?if_seq_no={
 struct Index::Answer {
   long status;
   json body;
+  bool repeated;
 
   // What the server calls the error: "version_conflict_engine_exception".
   std::string error() const { return text("type"); }
@@ -79,7 +80,7 @@ Index::Index(Url url) : http_{std::move(url), kPort, kBackend} {
 
 Index::Answer Index::ask(const char* method, const std::string& path, const std::string& body, Deadline deadline, std::size_t most) {
   const HttpAnswer answer = http_.ask(method, '/' + name_ + path, body, deadline, most);
-  Answer read{answer.status, json::parse(answer.body, nullptr, false)};
+  Answer read{answer.status, json::parse(answer.body, nullptr, false), answer.repeated};
   // A gateway that has no server behind it says so in words of its own.
   if (read.body.is_discarded() || !read.body.is_object()) {
     if (read.status < 400) bad_answer();
@@ -107,8 +108,9 @@ Document Index::read(const json& source, std::string_view key) const {
 }
 
 // A conflict is an answer, not a failure: the document is not what was expected.
-std::optional<Version> Index::write(const std::string& path, const std::string& body, Deadline deadline) {
+std::optional<Version> Index::write(const std::string& path, const std::string& body, Deadline deadline, bool* asked_twice) {
   const Answer answer = ask("PUT", path, body, deadline);
+  if (asked_twice && answer.repeated) *asked_twice = true;
   if (answer.status == 409 && answer.error() == "version_conflict_engine_exception") return std::nullopt;
   if (answer.status != 200 && answer.status != 201) refuse(answer);
   const auto version = version_of(answer.body);
@@ -117,11 +119,12 @@ std::optional<Version> Index::write(const std::string& path, const std::string& 
 }
 
 std::optional<Version> Index::create(std::string_view key, const Document& document, Deadline deadline) {
-  return write(fmt::format("/_create/{}", key), encode(document), deadline);
+  return write(fmt::format("/_create/{}", key), encode(document), deadline, nullptr);
 }
 
-std::optional<Version> Index::replace(std::string_view key, const Version& version, const Document& document, Deadline deadline) {
-  return write(fmt::format("/_doc/{}{}", key, condition(version)), encode(document), deadline);
+std::optional<Version> Index::replace(std::string_view key, const Version& version, const Document& document, Deadline deadline,
+                                      bool* asked_twice) {
+  return write(fmt::format("/_doc/{}{}", key, condition(version)), encode(document), deadline, asked_twice);
 }
 
 bool Index::remove(std::string_view key, const Version& version, Deadline deadline) {

@@ -36,8 +36,8 @@ class Index {
   std::optional<Found> get(std::string_view key, Deadline deadline);
   // The version that it has now. Nothing: there is a document already.
   std::optional<Version> create(std::string_view key, const Document& document, Deadline deadline);
-  // Nothing: it has that version no more.
-  std::optional<Version> replace(std::string_view key, const Version& version, const Document& document, Deadline deadline);
+  // Nothing: it has that version no more. `asked_twice` becomes true where a connection broke: then it may have been us.
+  std::optional<Version> replace(std::string_view key, const Version& version, const Document& document, Deadline deadline, bool* asked_twice = nullptr);
   bool remove(std::string_view key, const Version& version, Deadline deadline);
 
   struct Listed : Found {
@@ -56,7 +56,7 @@ class Index {
  private:
   struct Answer;
   Answer ask(const char* method, const std::string& path, const std::string& body, Deadline deadline, std::size_t most = 1024 * 1024);
-  std::optional<Version> write(const std::string& path, const std::string& body, Deadline deadline);
+  std::optional<Version> write(const std::string& path, const std::string& body, Deadline deadline, bool* asked_twice);
   Document read(const nlohmann::json& source, std::string_view key) const;
   [[noreturn]] void refuse(const Answer& answer) const;
   [[noreturn]] void bad_answer() const;

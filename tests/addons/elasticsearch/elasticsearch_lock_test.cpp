@@ -216,3 +216,30 @@ TEST_CASE("user and password open the server, and are never shown") {
     }
   }
 }
+
+TEST_CASE("with TLS, a server whose certificate nobody vouches for is not asked") {
+  REQUIRE_SERVER(ElasticsearchServer);
+  const support::TempDir directory;
+  const std::string key = directory / "key.pem", certificate = directory / "cert.pem";
+  const auto made = support::run({"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1", "-subj", "/CN=localhost",
+                                  "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", certificate});
+  if (made.code != 0) {
+    std::printf("skipped: openssl, which makes the certificate, is not installed (tools/setup does it)\n");
+    return;
+  }
+  const ElasticsearchServer server{"locks:secret", directory.write("both.pem", directory.read("cert.pem") + directory.read("key.pem"))};
+  REQUIRE_FAKE(server);
+  const std::string at = "localhost:" + std::to_string(server.port()) + "/x";
+  ElasticsearchLock lock{"x", {}, "https://locks:secret@" + at + "?ca=" + certificate}, other{"x", {}, "https://locks:secret@" + at + "?ca=" + certificate};
+  lock.acquire();
+  CHECK_FALSE(other.try_acquire());
+  CHECK(lock.renew());
+  lock.release();
+  const auto refused = [&](const std::string& url) {
+    ElasticsearchLock unsafe{"x", {.timeout = 1s}, url};
+    CHECK_THROWS_AS(unsafe.try_acquire(), BackendException);
+  };
+  refused("https://locks:secret@" + at);                                                                             // signed by nobody we know
+  refused("https://locks:secret@127.0.0.1:" + std::to_string(server.port()) + "/x?ca=" + certificate);  // another name
+  refused("http://locks:secret@" + at);                                                                              // no TLS
+}

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <functional>
 #include <thread>
+#include <vector>
 
 #include "addons/support/blackhole.hpp"
 #include "addons/support/elasticsearch_server.hpp"
@@ -217,4 +218,60 @@ TEST_CASE("a server that says one byte after the other is given up in time") {
   const auto before = std::chrono::steady_clock::now();
   CHECK(failure_of([&] { static_cast<void>(lock.try_acquire()); }).code() == Errc::busy);
   CHECK(std::chrono::steady_clock::now() - before < 4s);
+}
+
+TEST_CASE("five hundred faults: nobody has the lock beside another, fences grow, and nothing stays held", "[process]") {
+  REQUIRE_SERVER(ElasticsearchServer);
+  const ElasticsearchServer server;
+  REQUIRE_FAKE(server);
+  // Different URLs are different clients: these know nothing of each other, as processes do.
+  const auto url = [&](int i) { return "http://client" + std::to_string(i) + '@' + server.url().substr(7); };
+  std::atomic<int> inside{0}, beside{0}, failures{0}, holds{0}, lost{0};
+  std::atomic<std::uint64_t> fence{0};
+  std::atomic<bool> enough{false};
+  {
+    std::vector<std::jthread> clients;
+    for (int i = 0; i < 4; ++i)
+      clients.emplace_back([&, i] {
+        ElasticsearchLock lock{"x", {.expire = 100s, .timeout = 2s, .retry_interval = 1ms}, url(i)};
+        // Whatever fails is asked again until it is done.
+        const auto done = [&](auto ask) {
+          for (;;) try {
+              ask();
+              return;
+            } catch (const sherlock::LockLostException&) {
+              ++lost;
+              return;
+            } catch (const sherlock::LockException&) {
+              ++failures;
+            }
+        };
+        while (!enough) {
+          done([&] { lock.acquire(); });
+          if (++inside != 1) ++beside;
+          if (fence.exchange(lock.fence()) >= lock.fence()) ++beside;
+          ++holds;
+          done([&] {
+            if (!lock.renew()) ++lost;
+          });
+          --inside;
+          done([&] { lock.release(); });
+        }
+      });
+    const char* const kinds[] = {"lose", "cut", "half", "late", "slow", "full", "halt"};
+    for (int i = 0, planned = 0; planned < 500; ++i) {
+      // Now and then a request is done when whoever asked has long given up.
+      const bool late = i % 100 == 99;
+      server.plan({{"do", late ? "slow" : kinds[i % 7]}, {"skip", i % 6}, {"times", 1 + i % 4}, {"ms", late ? 2200 : 5}, {"method", late ? "PUT" : i % 2 ? "GET" : "PUT"}});
+      for (planned += 1 + i % 4; server.faults() < planned;) std::this_thread::sleep_for(1ms);
+    }
+    enough = true;
+  }
+  CHECK(beside == 0);
+  CHECK(lost == 0);
+  CHECK(holds >= 20);
+  std::printf("%d faults, %d holds, %d calls that failed\n", server.faults(), holds.load(), failures.load());
+  ElasticsearchLock last{"x", {}, server.url()};
+  CHECK(last.try_acquire());
+  CHECK(last.fence() > fence);
 }

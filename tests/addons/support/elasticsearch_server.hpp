@@ -27,7 +27,8 @@ class ElasticsearchServer : public Server {
  public:
   static constexpr const char* program = "python3";  // of the fake
 
-  explicit ElasticsearchServer(std::string secret = {}) : secret_{std::move(secret)} {
+  // The fake wants this user and password, as "user:password", and speaks TLS with that certificate, a file.
+  explicit ElasticsearchServer(std::string secret = {}, std::string certificate = {}) : secret_{std::move(secret)}, certificate_{std::move(certificate)} {
     const char* const real = std::getenv("SHERLOCK_TEST_ELASTICSEARCH");
     if (real && *real) real_ = real;
     static const bool said = [&] { return std::printf("elasticsearch: %s\n", real_.empty() ? kFakeIs : "the real server of SHERLOCK_TEST_ELASTICSEARCH") > 0; }();
@@ -42,6 +43,7 @@ class ElasticsearchServer : public Server {
   void start() {
     std::vector<std::string> argv{program, SHERLOCK_TEST_FAKE_ELASTICSEARCH, std::to_string(port_)};
     if (!secret_.empty()) argv.push_back(secret_);
+    if (!certificate_.empty()) argv.push_back(certificate_);
     launch(argv);
     wait_until([this] { return accepts(port_); });
   }
@@ -67,10 +69,11 @@ class ElasticsearchServer : public Server {
   void forget_plans() const { plan(nlohmann::json::object()); }
   int requests() const {
     const nlohmann::json counts = ask_at("GET", "/_fake", {});
-    int all = 0;
+    int all = -counts.value("faults", 0);
     for (const auto& count : counts) all += count.get<int>();
     return all;
   }
+  int faults() const { return ask_at("GET", "/_fake", {}).value("faults", 0); }
 
  private:
   static constexpr const char* kFakeIs =
@@ -82,7 +85,7 @@ class ElasticsearchServer : public Server {
     return nlohmann::json::parse(answer.body);
   }
 
-  const std::string secret_;
+  const std::string secret_, certificate_;
   std::string real_;
   const int port_ = free_port();
   const std::string index_ = "sherlock-test-" + std::to_string(::getpid()) + '-' + std::to_string(std::chrono::system_clock::now().time_since_epoch().count());
