@@ -142,17 +142,24 @@ class Http::Connection {
     return std::move(answer_);
   }
 
-  // How many connections the last request took. libcurl asks again by itself where one that lay idle breaks before the answer begins.
-  long connects() const {
-    long connects = 0;
-    curl_easy_getinfo(curl_.get(), CURLINFO_NUM_CONNECTS, &connects);
-    return connects;
-  }
-
   long status() const {
     long status = 0;
     curl_easy_getinfo(curl_.get(), CURLINFO_RESPONSE_CODE, &status);
     return status;
+  }
+  // Whether the server has left it while nobody asked.
+  bool ended() const {
+    char byte;
+    return std::ranges::any_of(sockets_, [&](int fd) {
+      const ssize_t got = ::recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+      return got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR);
+    });
+  }
+  // libcurl asks again by itself where a connection that it had before breaks under the request.
+  bool made_anew() const {
+    long made = 0;
+    curl_easy_getinfo(curl_.get(), CURLINFO_NUM_CONNECTS, &made);
+    return made > 0;
   }
   CURL* curl() const { return curl_.get(); }
   // What has come of the answer and was not taken yet.
@@ -300,14 +307,16 @@ HttpAnswer Http::ask(const char* method, const std::string& path, const std::str
     bool repeated = false;
     for (int broken = 0;; repeated = true) {
       std::unique_ptr<Connection> connection = idle_.take();
+      while (connection && connection->ended()) connection = idle_.take();
       const bool fresh = !connection;
       try {
         if (fresh) connection = connect(deadline);
         const std::string url = base_ + path;
         connection->prepare(method, url, body, most, authorization);
         HttpAnswer answer = connection->ask(deadline);
-        answer.repeated = repeated || (!fresh && connection->connects() > 0);
+        repeated = repeated || (!fresh && connection->made_anew());
         idle_.give_back(std::move(connection));
+        answer.repeated = repeated;
         return answer;
       } catch (const Broken&) {
         // One that lay idle may have broken long ago: that says nothing of the server.
