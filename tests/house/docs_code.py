@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Every C++ block of the documentation is part of a program under docs/examples, which is compiled and run as a test.
+"""Every C++ block of the documentation is part of a program under docs/examples, or of an add-on: it is compiled, and run by a test.
 
   docs_code.py [ROOT]
 
@@ -24,7 +24,8 @@ def occurs(block, program):
 
 def main():
     root = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else ".")
-    programs = [p.read_text().splitlines() for p in sorted((root / "docs/examples").rglob("*")) if p.suffix in (".cpp", ".hpp")]
+    sources = [p for place in ("docs/examples", "src/addons") for p in sorted((root / place).rglob("*"))]
+    programs = [p.read_text().splitlines() for p in sources if p.suffix in (".cpp", ".hpp")]
     pages = [p for p in [root / "README.md", *sorted((root / "docs").rglob("*.md"))] if p.exists()]
     found = missing = 0
     for page in pages:
@@ -36,7 +37,7 @@ def main():
                 continue
             missing += 1
             line = text.count("\n", 0, match.start()) + 1
-            print(f"{page}:{line}: this block is in no file of docs/examples; it begins with: {block[0] if block else '(nothing)'}")
+            print(f"{page}:{line}: this block is in no file of docs/examples or src/addons; it begins with: {block[0] if block else '(nothing)'}")
         if text.count("```cpp") != len(FENCE.findall(text)):
             missing += 1
             print(f"{page}: a ```cpp without its end")

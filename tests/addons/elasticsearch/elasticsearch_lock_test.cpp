@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: MIT
+// What is peculiar to Elasticsearch. The contract itself is in conformance_test.cpp.
+#include <sherlock/addons/elasticsearch_lock.hpp>
+
+#include <algorithm>
+#include <thread>
+
+#include "addons/support/elasticsearch_server.hpp"
+#include "catch.hpp"
+#include "support/says.hpp"
+
+using namespace std::chrono_literals;
+using nlohmann::json;
+using sherlock::ElasticsearchLock, sherlock::BackendException, sherlock::ConfigurationException;
+using support::ElasticsearchServer, support::says;
+
+namespace {
+
+constexpr const char* kStranger = "00000000000000000000000000000001";
+
+json held_by_stranger(const json& ttl) {
+  return {{"owner", kStranger}, {"held", true}, {"fence", "41"}, {"ttl", ttl}, {"since", 1}, {"note", R"({"label":"a stranger"})"}};
+}
+
+}  // namespace
+
+TEST_CASE("a lock is a document that anybody can read: it stays when the lock is released, and names the lease and a ninth") {
+  REQUIRE_SERVER(ElasticsearchServer);
+  const ElasticsearchServer server;
+  ElasticsearchLock lease{"lease", {.expire = 9s}, server.url()}, forever{"forever", {.expire = sherlock::never}, server.url()};
+  lease.acquire();
+  CHECK(server.document(lease.key()).at("held") == true);
+  CHECK(server.document(lease.key()).at("ttl") == 10001);
+  CHECK(server.document(lease.key()).at("fence") == std::to_string(lease.fence()));
+  lease.release();
+  CHECK(server.document(lease.key()).at("held") == false);
+  forever.acquire();
+  CHECK_FALSE(server.document(forever.key()).contains("ttl"));
+}
+
+TEST_CASE("an acquire of a lock that this process had, a renew and a release are one request each") {
+  REQUIRE_SERVER(ElasticsearchServer);
+  const ElasticsearchServer server;
+  REQUIRE_FAKE(server);
+  ElasticsearchLock lock{"x", {}, server.url()};
+  for (int i = 0; i < 2; ++i) {
+    lock.acquire();
+    lock.release();
+  }
+  const int before = server.requests();
+  lock.acquire();
+  CHECK(lock.renew());
+  lock.release();
+  CHECK(server.requests() == before + 3);
+}
+
+TEST_CASE("no clock of another machine is believed: a lease is over when it was watched, unchanged, for as long as it says") {
+  REQUIRE_SERVER(ElasticsearchServer);
+  const ElasticsearchServer server;
+  ElasticsearchLock lock{"x", {.timeout = 20s}, server.url()};
+  server.ask("PUT", "/_doc/" + lock.key(), held_by_stranger(300));  // since 1970, its note says
+  const auto before = std::chrono::steady_clock::now();
+  CHECK_FALSE(lock.try_acquire());
+  CHECK(lock.holder()->label == "a stranger");
+  lock.acquire();
+  CHECK(std::chrono::steady_clock::now() - before >= 300ms);
+  CHECK(lock.abandoned());
+  CHECK(lock.fence() == 42);
+}
+
+TEST_CASE("whoever renews is watched anew") {
+  REQUIRE_SERVER(ElasticsearchServer);
+  const ElasticsearchServer server;
+  ElasticsearchLock lock{"x", {.timeout = 20s, .retry_interval = 10ms}, server.url()};
+  const auto renew = [&] { server.ask("PUT", "/_doc/" + lock.key(), held_by_stranger(400)); };
+  renew();
+  std::atomic<std::chrono::steady_clock::time_point> last{};
+  std::jthread renews{[&] {
+    for (int i = 0; i < 10; ++i) {
+      std::this_thread::sleep_for(100ms);
+      last = std::chrono::steady_clock::now();  // before the request
+      renew();
+    }
+  }};
+  lock.acquire();
+  const auto now = std::chrono::steady_clock::now();
+  // On a machine that is too slow to renew in time, the lock may be had earlier; then it was not renewed for as long.
+  CHECK(now - last.load() >= 300ms);
+}
+
+TEST_CASE("a document that another object of the process has seen need not be watched again") {
+  REQUIRE_SERVER(ElasticsearchServer);
+  const ElasticsearchServer server;
+  ElasticsearchLock looks{"x", {}, server.url()};
+  server.ask("PUT", "/_doc/" + looks.key(), held_by_stranger(1));
+  static_cast<void>(looks.locked());
+  std::this_thread::sleep_for(2ms);
+  ElasticsearchLock next{"x", {}, server.url()};
+  CHECK(next.try_acquire());
+}
+
+TEST_CASE("fences go on when the index was deleted, and when it was cleaned up") {
+  REQUIRE_SERVER(ElasticsearchServer);
+  const ElasticsearchServer server;
+  ElasticsearchLock lock{"x", {}, server.url()}, again{"x", {}, server.url()};
+  lock.acquire();
+  const auto first = lock.fence();
+  CHECK(first > 1'700'000'000'000'000'000u);
+  lock.release();
+  again.acquire();
+  CHECK(again.fence() == first + 1);
+  server.ask("DELETE", "");
+  CHECK_FALSE(again.renew());
+  again.acquire();
+  CHECK(again.fence() > first + 1);
+  CHECK_FALSE(again.abandoned());  // it is not known any more
+  again.release();
+
+  // The clock of whoever had it may have been ahead.
+  auto ahead = server.document(lock.key());
+  ahead["fence"] = "8000000000000000000";
+  server.ask("PUT", "/_doc/" + lock.key(), ahead);
+  CHECK(ElasticsearchLock::clean(server.url()) == 1);
+  CHECK(server.ask("GET", "/_doc/" + lock.key()).at("found") == false);
+  lock.acquire();
+  CHECK(lock.fence() == 8000000000000000001u);
+  CHECK(lock.renew());
+  lock.release();
+  lock.acquire();
+  CHECK(lock.fence() == 8000000000000000002u);
+}
+
+TEST_CASE("a document that is none of ours, or says nonsense, is damage; nothing is taken") {
+  REQUIRE_SERVER(ElasticsearchServer);
+  const ElasticsearchServer server;
+  for (const json& document : {json::object(), json{{"owner", "x"}, {"held", "yes"}, {"fence", "1"}}, json{{"owner", 1}, {"held", true}, {"fence", "1"}},
+                               json{{"owner", "x"}, {"held", true}, {"fence", "-1"}}, json{{"owner", "x"}, {"held", true}, {"fence", "18446744073709551615"}},
+                               held_by_stranger(-1), held_by_stranger(json::object())}) {
+    ElasticsearchLock lock{"x", {}, server.url()};
+    server.ask("DELETE", "");
+    server.ask("PUT", "/_doc/" + lock.key(), document);
+    CHECK_THROWS_WITH(lock.try_acquire(), says("lock 'x' (elasticsearch): http") && says("another program uses this index"));
+    CHECK_THROWS_AS(lock.locked(), BackendException);
+    CHECK(server.document(lock.key()) == document);
+  }
+}
+
+TEST_CASE("list names what was taken, clean removes what was let go") {
+  REQUIRE_SERVER(ElasticsearchServer);
+  const ElasticsearchServer server;
+  const ElasticsearchLock::Client client{server.url()};
+  CHECK(ElasticsearchLock::list(client).empty());
+  CHECK(ElasticsearchLock::clean(client) == 0);
+  const std::string odd{"\xff\0", 2};
+  ElasticsearchLock held{"held", {.ns = "shop", .label = "full dump"}, client}, gone{odd, {}, client};
+  held.acquire();
+  gone.acquire();
+  gone.release();
+  auto list = ElasticsearchLock::list(client);
+  std::ranges::sort(list, {}, &sherlock::LockInfo::name);
+  REQUIRE(list.size() == 2);
+  CHECK(list[0].name == "held");
+  CHECK(list[0].ns == "shop");
+  CHECK(list[0].holder->label == "full dump");
+  CHECK(list[0].holder->fence == held.fence());
+  CHECK(list[0].path == '/' + server.index() + "/_doc/" + held.key());
+  CHECK(list[1].name == odd);
+  CHECK(!list[1].holder);
+  CHECK(ElasticsearchLock::clean(client) == 1);
+  CHECK(ElasticsearchLock::list(client).size() == 1);
+  CHECK(held.renew());
+  CHECK(gone.try_acquire());  // from memory, it would have been there
+}
+
+TEST_CASE("an index is a store of its own") {
+  REQUIRE_SERVER(ElasticsearchServer);
+  const ElasticsearchServer server, two;
+  ElasticsearchLock here{"x", {}, server.url()}, there{"x", {}, two.url()}, again{"x", {}, two.url()};
+  here.acquire();
+  there.acquire();
+  CHECK_FALSE(again.try_acquire());
+}
+
+TEST_CASE("what makes no sense in a URL is refused when it is configured, before any server is asked") {
+  CHECK_THROWS_WITH(ElasticsearchLock::connect("http://me:hush@host/Shop"), says("lower case") && !says("hush"));
+  CHECK_THROWS_AS(ElasticsearchLock::connect("http://host/a/b"), ConfigurationException);
+  CHECK_THROWS_AS(ElasticsearchLock::connect("http://host/_all"), ConfigurationException);
+  CHECK_THROWS_AS(ElasticsearchLock::connect("http://host/a*"), ConfigurationException);
+  CHECK_THROWS_AS(ElasticsearchLock::connect("http://ho%20st/"), ConfigurationException);
+  CHECK_THROWS_WITH(ElasticsearchLock::connect("http://host?index=x"), says("no option index") && says("password_file"));
+  CHECK_THROWS_AS(ElasticsearchLock::connect("redis://host"), ConfigurationException);
+  CHECK_THROWS_AS(ElasticsearchLock::connect("host"), ConfigurationException);
+  CHECK(ElasticsearchLock::Client{"https://me:hush@host/locks"}.text() == "https://me:***@host/locks");
+}
+
+TEST_CASE("user and password open the server, and are never shown") {
+  REQUIRE_SERVER(ElasticsearchServer);
+  const ElasticsearchServer server{"locks:very secret"};
+  REQUIRE_FAKE(server);
+  const std::string at = "127.0.0.1:" + std::to_string(server.port());
+  const support::TempDir directory;
+  for (const std::string& url : {"http://locks:very%20secret@" + at, "http://locks@" + at + "?password_file=" + directory.write("secret", "very secret\n")}) {
+    INFO(url);
+    ElasticsearchLock lock{"x", {}, url};
+    lock.acquire();
+    CHECK(lock.holder()->label == lock.label());
+    lock.release();
+  }
+  for (const std::string& url : {"http://" + at, "http://locks:wrongpass1@" + at, "http://nobody:wrongpass1@" + at}) {
+    ElasticsearchLock lock{"x", {}, url};
+    try {
+      static_cast<void>(lock.try_acquire());
+      FAIL("it was let in");
+    } catch (const BackendException& e) {
+      CHECK_THAT(e.what(), says("127.0.0.1") && says("401") && says("check user and password") && !says("wrongpass1"));
+    }
+  }
+}
+
+TEST_CASE("with TLS, a server whose certificate nobody vouches for is not asked") {
+  REQUIRE_SERVER(ElasticsearchServer);
+  const support::TempDir directory;
+  const std::string key = directory / "key.pem", certificate = directory / "cert.pem";
+  const auto made = support::run({"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1", "-subj", "/CN=localhost",
+                                  "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", certificate});
+  if (made.code != 0) {
+    std::printf("skipped: openssl, which makes the certificate, is not installed (tools/setup does it)\n");
+    return;
+  }
+  const ElasticsearchServer server{"locks:secret", directory.write("both.pem", directory.read("cert.pem") + directory.read("key.pem"))};
+  REQUIRE_FAKE(server);
+  const std::string at = "localhost:" + std::to_string(server.port()) + "/x";
+  ElasticsearchLock lock{"x", {}, "https://locks:secret@" + at + "?ca=" + certificate}, other{"x", {}, "https://locks:secret@" + at + "?ca=" + certificate};
+  lock.acquire();
+  CHECK_FALSE(other.try_acquire());
+  CHECK(lock.renew());
+  lock.release();
+  const auto refused = [&](const std::string& url) {
+    ElasticsearchLock unsafe{"x", {.timeout = 1s}, url};
+    CHECK_THROWS_AS(unsafe.try_acquire(), BackendException);
+  };
+  refused("https://locks:secret@" + at);                                                                             // signed by nobody we know
+  refused("https://locks:secret@127.0.0.1:" + std::to_string(server.port()) + "/x?ca=" + certificate);  // another name
+  refused("http://locks:secret@" + at);                                                                              // no TLS
+}
