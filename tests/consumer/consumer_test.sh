@@ -59,8 +59,10 @@ case $way in
     test -z "$(find "$work/stage" -name '*internal*')" # what only tests need stays at home
     export LD_LIBRARY_PATH=$libdir
     version=$(sed -n 's/^Version: //p' "$pc")
+    mkdir -m 700 "$work/locks"
     "$prefix/bin/sherlock" --version | tee "$work/said"
     grep -qF "$version" "$work/said"
+    test "$(env -u LD_LIBRARY_PATH "$prefix/bin/sherlock" -C "$work/locks" run nightly -- echo ran)" = ran # needs no library of ours
     ;;
   addon)
     install_it

@@ -337,6 +337,41 @@ def _(store):
     expect(done.code == 71 and done.out == "" and "sherlock: " in done.err and "ulimit -n" in done.err, done)
 
 
+WHOLE = os.path.join(os.path.dirname(PROGRAM), "sherlock-whole")
+
+
+@claim("run on files and on shared memory loads neither libstdc++ nor SQLite; on SQLite it does")
+def _(store):
+    if not os.path.exists(WHOLE):
+        raise Skip("with a sanitizer the program is in one piece")
+    for backend, quick in (("file", True), ("shm", True), ("sqlite", False)):
+        name = f"sherlock-cli-test-{os.getpid()}"
+        client = {"file": store.path("f"), "shm": name, "sqlite": store.path("s.db")}[backend]
+        try:
+            done = store.do("-b", backend, "-C", client, "run", "l", "--", "sh", "-c", "cat /proc/$PPID/maps")
+        finally:
+            if backend == "shm":
+                for left in os.listdir("/dev/shm"):
+                    if name in left:
+                        os.unlink(f"/dev/shm/{left}")
+        expect(done.code == 0, backend, done)
+        for library in ("libstdc++", "libsqlite3"):
+            expect((library in done.out) != quick, backend, library)
+
+
+@claim("71: without its other half, sherlock runs commands on files, and names the program that it misses for everything else")
+def _(store):
+    if not os.path.exists(WHOLE):
+        raise Skip("with a sanitizer the program is in one piece")
+    alone = store.path("sherlock")
+    shutil.copy(PROGRAM, alone)
+    words = ["-C", store.directory, "run", "l", "true"]
+    expect(subprocess.run([alone, *words]).returncode == 0)
+    for words in (["status", "l"], ["--help"], ["-b", "sqlite", *words], ["run", "--never-heard-of"]):
+        done = subprocess.run([alone, *words], capture_output=True, text=True)
+        expect(done.returncode == 71 and "sherlock-whole" in done.stderr, words, done)
+
+
 @claim("73: a store that cannot be made, because its parent is missing, is refused by naming it")
 def _(store):
     missing = store.path("no/such")

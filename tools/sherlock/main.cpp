@@ -1,63 +1,10 @@
 // SPDX-License-Identifier: MIT
-#include <fmt/format.h>
-
-#include <cstdlib>
-#include <exception>
-#include <string>
-#include <string_view>
-#include <utility>
-
-#include <sherlock/error.hpp>
-
-#include "args.hpp"
+// The whole program: every command, on every backend and every plug-in.
 #include "commands.hpp"
-#include "exit_codes.hpp"
-#include "help.hpp"
-#include "output.hpp"
-
-namespace sherlock::cli {
-namespace {
-
-constexpr std::pair<std::string_view, int (*)(Args, Common)> kCommands[] = {
-    {"run", run}, {"status", status}, {"list", list}, {"backends", backends}, {"clean", clean}};
-
-// `help` becomes the command that tells more, for the message of a UsageError.
-int dispatch(Args args, std::string& help) {
-  Common common;
-  args.read_leading(common);
-  if (answered(common, kHelp)) return EXIT_SUCCESS;
-  const std::string_view wanted = args.take("a command (run, status, list, backends or clean)");
-  for (const auto& [name, command] : kCommands) {
-    if (name != wanted) continue;
-    help = fmt::format("sherlock {} --help", name);
-    return command(std::move(args), std::move(common));
-  }
-  throw UsageError{fmt::format("there is no command '{}'", wanted)};
-}
-
-int guarded(int argc, char** argv) {
-  std::string help = "sherlock --help";
-  try {
-    return dispatch(Args{argc, argv}, help);
-  } catch (const UsageError& error) {
-    complain(fmt::format("{}; see {}", error.what(), help));
-    return kUsage;
-  } catch (const OutputError& error) {
-    complain(error.what());
-    return kOutput;
-  } catch (const LockException& error) {
-    complain(error.what());
-    return exit_code(static_cast<Errc>(error.code().value()));
-  } catch (const std::exception& error) {
-    complain(error.what());
-    return kSystem;
-  }
-}
-
-}  // namespace
-}  // namespace sherlock::cli
+#include "program.hpp"
 
 int main(int argc, char** argv) {
-  sherlock::cli::open_closed_streams();
-  return sherlock::cli::guarded(argc, argv);
+  using namespace sherlock::cli;
+  static constexpr Command kCommands[] = {{"run", run}, {"status", status}, {"list", list}, {"backends", backends}, {"clean", clean}};
+  return program(argc, argv, kCommands);
 }

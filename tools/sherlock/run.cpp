@@ -135,6 +135,11 @@ bool let_go(BaseLock& lock, bool known_lost) {
 
 }  // namespace
 
+std::optional<std::string> backend_of_run(Args args, Common common) {
+  parse(args, common);
+  return common.help || common.version ? std::nullopt : std::optional{common.backend};
+}
+
 int run(Args args, Common common) {
   Job job = parse(args, common);
   if (answered(common, kRunHelp)) return EXIT_SUCCESS;
@@ -155,7 +160,8 @@ int run(Args args, Common common) {
   try {
     // Before the command: where no thread can be started, there is no command either. It ends before the lock is let go.
     std::optional<Keeper> keeper;
-    if (!lock->expire().is_infinite()) keeper.emplace(*lock, KeeperOptions{.on_failure = [](const LockException& failure) { complain(failure.what()); }});
+    if (!lock->expire().is_infinite())
+      keeper.emplace(*lock, KeeperOptions{.on_failure = [](const LockException& failure) { complain(failure.what()); }});
     Child child{job.command.data(),
                 {"SHERLOCK_LOCK=" + job.name, fmt::format("SHERLOCK_FENCE={}", lock->fence())},
                 job.close ? std::vector<int>{} : lock->inheritable(),
