@@ -66,8 +66,10 @@ class SHERLOCK_API ShmLock final : public BaseLock {
   std::vector<int> do_inheritable(const Claim& claim) const override;
 
   class Impl;
+  struct Binding;
   Impl& impl() const;
   mutable std::atomic<Impl*> impl_;  // a forked child makes its own
+  std::atomic<const Binding*> quick_{nullptr};  // for the process that BaseLock knows as having held: where that was
 };
 
 }  // namespace sherlock

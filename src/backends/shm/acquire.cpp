@@ -23,22 +23,18 @@ using local::Taking;
 namespace gate = local::gate;
 
 ShmLock::Impl::Impl(const std::string& key, ShmClient client, std::string label)
-    : process_{posix::process_token()},
-      client_{std::move(client)},
-      hash_{local::KeyHash::of(key)},
-      own_label_{label != posix::program_name()},
-      label_{std::move(label)} {
+    : process_{posix::process_token()}, client_{std::move(client)}, hash_{local::KeyHash::of(key)}, label_{std::move(label)} {
   shm::ShmStore::open(client_, posix::Missing::create);
 }
 
 // --------------------------------------------------------------------------------------------------------------- binding
 
-const ShmLock::Impl::Binding& ShmLock::Impl::binding(const Claim& claim) {
+const ShmLock::Binding& ShmLock::Impl::binding(const Claim& claim) {
   const Binding* b = binding_.load(std::memory_order_acquire);
   return b ? *b : rebind(claim);
 }
 
-const ShmLock::Impl::Binding& ShmLock::Impl::rebind(const Claim& claim) {
+const ShmLock::Binding& ShmLock::Impl::rebind(const Claim& claim) {
   const std::lock_guard guard{binding_mutex_};
   std::shared_ptr<shm::ShmStore> store = shm::ShmStore::open(client_, posix::Missing::create);
   const local::Found found = store->table().find_or_make(hash_, claim.ns, claim.name);
@@ -47,7 +43,8 @@ const ShmLock::Impl::Binding& ShmLock::Impl::rebind(const Claim& claim) {
   const local::Presence& presence = store->companion().presence();
   const std::uint64_t held_by_us = gate::make(GateState::held, presence.me(), 0);
   const local::LookTimer* const look = &store->look();
-  bindings_.push_back(std::make_unique<const Binding>(Binding{std::move(store), found, held_by_us, look, &presence.life(presence.me())}));
+  bindings_.push_back(std::make_unique<const Binding>(
+      Binding{std::move(store), found, held_by_us, look, &presence.life(presence.me()), label_ != posix::program_name()}));
   binding_.store(bindings_.back().get(), std::memory_order_release);
   return *bindings_.back();
 }
@@ -83,21 +80,21 @@ const ShmLock::Impl::Binding& ShmLock::Impl::rebind(const Claim& claim) {
   SHERLOCK_STEP("shm grant: the expiry is recorded");
   const auto since = static_cast<std::uint64_t>(wall);
   if (entry.since.load(std::memory_order_relaxed) != since) entry.since.store(since, std::memory_order_relaxed);
-  if (own_label_ || (entry.marks.load(std::memory_order_relaxed) & local::kOwnLabel) != 0 ||
+  if (b.own_label || (entry.marks.load(std::memory_order_relaxed) & local::kOwnLabel) != 0 ||
       !local::Presence::watched(b.life->load(std::memory_order_relaxed))) [[unlikely]]
     return record_more(b, taken.fence);
   return taken.fence;
 }
 
 [[gnu::noinline, gnu::cold]] std::uint64_t ShmLock::Impl::record_more(const Binding& b, std::uint64_t fence) noexcept {
-  if (own_label_ || (b.entry().marks.load(std::memory_order_relaxed) & local::kOwnLabel) != 0) record_label(b);
+  if (b.own_label || (b.entry().marks.load(std::memory_order_relaxed) & local::kOwnLabel) != 0) record_label(b);
   b.presence().rearm();
   return fence;
 }
 
 // For people: what goes wrong with it is no reason not to have the lock.
 void ShmLock::Impl::record_label(const Binding& b) noexcept try {
-  if (!own_label_) {
+  if (!b.own_label) {
     b.store->table().write_default_label(b.entry());
     b.entry().marks.store(0);
   } else {
@@ -107,21 +104,36 @@ void ShmLock::Impl::record_label(const Binding& b) noexcept try {
 } catch (...) {
 }
 
-// Where this object had its last hold; it has its entry there still, or the tenure says so.
-[[gnu::always_inline]] inline std::uint64_t ShmLock::Impl::acquire_at_once(std::int64_t wall,
-                                                                           std::chrono::nanoseconds lease_ends) noexcept {
-  const Binding* const b = held_at_.load(std::memory_order_acquire);
-  if (!b || b->look->is_due(wall)) [[unlikely]]
-    return 0;
+// Where the object had its last hold; it has its entry there still, or the tenure says so.
+[[gnu::noinline]] std::uint64_t ShmLock::Impl::acquire_and_record(const ShmLock& lock, std::int64_t wall, std::chrono::nanoseconds lease_ends) noexcept {
+  const Binding* const b = lock.quick_.load(std::memory_order_acquire);
+  if (!b || b->look->is_due(wall)) return 0;
   const std::uint64_t word = b->entry().word.load();
   Taken taken;
-  if (gate::state(word) != GateState::free || swap(*b, word, gate::flags(word), taken) != Outcome::granted) [[unlikely]]
-    return 0;
-  return record(*b, taken, lease_ends, wall);
+  if (gate::state(word) != GateState::free || swap(*b, word, gate::flags(word), taken) != Outcome::granted) return 0;
+  return lock.impl_.load(std::memory_order_acquire)->record(*b, taken, lease_ends, wall);
 }
 
+// The same where there is nothing to record. That is looked at between the word and its swap, with which nothing after it overlaps: only holders change it,
+// and if there was one, the swap is refused. In few registers, for one that has to be stored first costs more than all these questions.
 std::uint64_t ShmLock::do_acquire_at_once(std::int64_t wall, std::chrono::nanoseconds lease_ends) noexcept {
-  return impl_.load(std::memory_order_acquire)->acquire_at_once(wall, lease_ends);
+  const Binding* const b = quick_.load(std::memory_order_acquire);
+  if (!b || b->look->is_due(wall) || lease_ends.count() != 0 || b->own_label) [[unlikely]]
+    return Impl::acquire_and_record(*this, wall, lease_ends);
+  Entry& entry = b->entry();
+  std::uint64_t word = entry.word.load();
+  const std::uint64_t recorded = entry.fence.load(std::memory_order_relaxed), fence = local::fence_of(recorded, gate::tag(word + 1));
+  if (gate::state(word) != GateState::free || local::lags(recorded, fence) ||
+      entry.since.load(std::memory_order_relaxed) != static_cast<std::uint64_t>(wall) ||
+      entry.expiry.load(std::memory_order_relaxed) >> 16 != 0 || (entry.marks.load(std::memory_order_relaxed) & local::kOwnLabel) != 0 ||
+      !local::Presence::watched(b->life->load(std::memory_order_relaxed))) [[unlikely]]
+    return Impl::acquire_and_record(*this, wall, lease_ends);
+  if (!entry.word.compare_exchange_strong(word, b->held_by_us | gate::tag(fence) | gate::flags(word))) [[unlikely]]
+    return 0;
+  SHERLOCK_STEP("shm grant: the word is ours");
+  if (!b->found.current()) [[unlikely]]
+    return local::pass_on(entry, b->held_by_us | gate::tag(fence)), 0;
+  return fence;
 }
 
 std::optional<Grant> ShmLock::Impl::acquire(const Claim& claim) {

@@ -21,18 +21,14 @@ bool of_this_round(const local::Entry& entry, std::uint64_t fence) {
 
 }  // namespace
 
-[[gnu::always_inline]] inline bool ShmLock::Impl::release_at_once(std::uint64_t fence, std::int64_t wall) noexcept {
-  const Binding* const b = held_at_.load(std::memory_order_relaxed);
+bool ShmLock::do_release_at_once(std::uint64_t fence, std::int64_t wall) noexcept {
+  const Binding* const b = quick_.load(std::memory_order_relaxed);
   if (b->look->is_due(wall)) [[unlikely]]
     return false;
   const std::uint64_t mine = b->held_by_us | gate::tag(fence);
   std::uint64_t word = mine;
   return b->entry().word.compare_exchange_strong(word,
                                                  gate::with(mine, GateState::free));  // refused: somebody waits, or it is not ours any more
-}
-
-bool ShmLock::do_release_at_once(std::uint64_t fence, std::int64_t wall) noexcept {
-  return impl_.load(std::memory_order_acquire)->release_at_once(fence, wall);
 }
 
 bool ShmLock::Impl::release(const Claim& claim) {

@@ -22,6 +22,20 @@
 
 namespace sherlock {
 
+// The segment and the entry that the key has there. Never changes; another one takes its place when the segment was replaced or
+// the entry was given to another key.
+struct __attribute__((visibility("hidden"))) ShmLock::Binding {
+  std::shared_ptr<shm::ShmStore> store;
+  local::Found found;
+  std::uint64_t held_by_us;  // a gate word without its tag
+  // What the short ways need of others, at one step instead of four: after a compare-and-swap each costs its full time.
+  const local::LookTimer* look;
+  const local::Word* life;  // our life word
+  bool own_label;           // not the program's name, which stands in the process's slot
+  local::Entry& entry() const { return *found.entry; }
+  const local::Presence& presence() const { return store->companion().presence(); }
+};
+
 class __attribute__((visibility("hidden"))) ShmLock::Impl {
  public:
   Impl(const std::string& key, ShmClient client, std::string label);
@@ -30,10 +44,10 @@ class __attribute__((visibility("hidden"))) ShmLock::Impl {
   std::uint64_t process() const { return process_; }
   const ShmClient& client() const { return client_; }
 
-  // The short ways: 0 and false where they do not do.
-  std::uint64_t acquire_at_once(std::int64_t wall, std::chrono::nanoseconds lease_ends) noexcept;
-  bool release_at_once(std::uint64_t fence, std::int64_t wall) noexcept;
+  static std::uint64_t acquire_and_record(const ShmLock& lock, std::int64_t wall, std::chrono::nanoseconds lease_ends) noexcept;
   std::optional<Grant> acquire(const Claim& claim);
+  // Where the last hold of this object is or was; null: there was none.
+  const Binding* held_at() const { return held_at_.load(std::memory_order_relaxed); }
   void wait(const Claim& claim, std::chrono::nanoseconds until, std::stop_token stop);
   bool release(const Claim& claim);
   bool renew(const Claim& claim);
@@ -42,18 +56,6 @@ class __attribute__((visibility("hidden"))) ShmLock::Impl {
   std::vector<int> inheritable() const;
 
  private:
-  // The segment and the entry that the key has there. Never changes; another one takes its place when the segment was replaced or
-  // the entry was given to another key.
-  struct Binding {
-    std::shared_ptr<shm::ShmStore> store;
-    local::Found found;
-    std::uint64_t held_by_us;  // a gate word without its tag
-    // What the short ways need of the store, at one step instead of four: after a compare-and-swap each costs its full time.
-    const local::LookTimer* look;
-    const local::Word* life;  // our life word
-    local::Entry& entry() const { return *found.entry; }
-    const local::Presence& presence() const { return store->companion().presence(); }
-  };
   enum class Outcome { granted, refused, moved };  // moved: the entry is another key's by now
 
   const Binding& binding(const Claim& claim);
@@ -62,7 +64,7 @@ class __attribute__((visibility("hidden"))) ShmLock::Impl {
   struct Taken {
     std::uint64_t fence, recorded;  // recorded: before
   };
-  Outcome swap(const Binding& b, std::uint64_t word, std::uint64_t flags, Taken& taken);
+  static Outcome swap(const Binding& b, std::uint64_t word, std::uint64_t flags, Taken& taken);
   std::uint64_t record(const Binding& b, const Taken& taken, std::chrono::nanoseconds lease_ends, std::int64_t wall);
   std::uint64_t record_more(const Binding& b, std::uint64_t fence) noexcept;
   void record_label(const Binding& b) noexcept;
@@ -73,7 +75,6 @@ class __attribute__((visibility("hidden"))) ShmLock::Impl {
   const std::uint64_t process_;
   const ShmClient client_;
   const local::KeyHash hash_;
-  const bool own_label_;  // not the program's name, which stands in the process's slot
   const std::string label_;
 
   mutable std::mutex binding_mutex_;

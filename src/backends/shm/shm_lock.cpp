@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The face: every hook goes to the Impl, whose parts are in acquire.cpp, release.cpp and look.cpp; the short ways go there at once.
+// The face: every hook goes to the Impl, whose parts are in acquire.cpp, release.cpp and look.cpp; the short ways have what they need here.
 #include <sherlock/shm_lock.hpp>
 
 #include <utility>
@@ -39,7 +39,12 @@ ShmLock::Impl& ShmLock::impl() const {
 
 std::string ShmLock::segment() const { return "/" + shm::ShmStore::segment_of(impl_.load()->client()); }
 
-std::optional<Grant> ShmLock::do_acquire(const Claim& claim) { return impl().acquire(claim); }
+std::optional<Grant> ShmLock::do_acquire(const Claim& claim) {
+  Impl& impl = this->impl();
+  auto grant = impl.acquire(claim);
+  if (grant) quick_.store(impl.held_at(), std::memory_order_release);
+  return grant;
+}
 bool ShmLock::do_release(const Claim& claim) { return impl().release(claim); }
 bool ShmLock::do_renew(const Claim& claim) { return impl().renew(claim); }
 bool ShmLock::do_locked(const Claim& claim) const { return impl().locked(claim); }
