@@ -215,28 +215,31 @@ class SHERLOCK_API BaseLock {
 
   const std::string name_, backend_;
   std::string ns_, label_, key_;
-  Duration expire_, timeout_, retry_interval_;
+  Duration timeout_, retry_interval_;
   OnLost on_lost_;
   const Threads threads_;
   const bool at_once_;  // the short way is open
-  BaseLock* const store_;  // whose do_acquire and do_release are asked: this, or the one that a Lock stands for, at no further call
   ClaimWords words_;  // the strings above
   Duration patience_;  // what the store is given to answer a verb that does not wait
 
   // The hold. Written by the one thread that was granted or lets go; atomic because the others may look. A store that
   // excludes makes that one thread, so plain loads and stores do.
-  std::atomic<std::uint64_t> hold_{0};     // Owner::hold of the present or last hold << 2 | State
-  std::atomic<std::uint64_t> process_{0};  // whose hold it is: a forked child sees another number
-  // In which the short way is open: process_; no process where the store has no such way, or where a hold was granted that its predecessor had abandoned.
-  static constexpr std::uint64_t kNoProcess = ~std::uint64_t{0};
-  std::atomic<std::uint64_t> quick_process_{kNoProcess};
-  std::atomic<std::uint64_t> fence_{0};
+  std::atomic<std::uint64_t> process_{0};    // whose hold it is: a forked child sees another number
   std::atomic<std::int64_t> lease_ends_{0};  // Clock::boottime(); only where expire is not never
   std::atomic<std::int64_t> granted_wall_{0}, granted_monotonic_{0};  // coarse readings before the grant, likewise; see at_once.cpp
-  std::atomic<bool> abandoned_{false};
   std::atomic<std::uint64_t> told_{0};  // the last hold of which on_lost has heard
   mutable std::atomic<detail::Turn*> turn_{nullptr};  // whose turn among threads that share the object; made when needed
   std::atomic<detail::Keeping*> keeper_{nullptr};     // whoever renews the hold in a thread of its own; written with a mutex, see keeper.cpp
+
+  // All that the short way needs: one cache line, with what a backend adds to it first.
+  std::atomic<bool> abandoned_{false};
+  Duration expire_;
+  BaseLock* const store_;  // whose do_acquire and do_release are asked: this, or the one that a Lock stands for, at no further call
+  // In which the short way is open: process_; no process where the store has no such way, or where a hold was granted that its predecessor had abandoned.
+  static constexpr std::uint64_t kNoProcess = ~std::uint64_t{0};
+  std::atomic<std::uint64_t> quick_process_{kNoProcess};
+  std::atomic<std::uint64_t> hold_{0};  // Owner::hold of the present or last hold << 2 | State
+  std::atomic<std::uint64_t> fence_{0};
 };
 
 }  // namespace sherlock

@@ -68,8 +68,8 @@ class SHERLOCK_API ShmLock final : public BaseLock {
   class Impl;
   struct Binding;
   Impl& impl() const;
-  mutable std::atomic<Impl*> impl_;  // a forked child makes its own
   std::atomic<const Binding*> quick_{nullptr};  // for the process that BaseLock knows as having held: where that was
+  mutable std::atomic<Impl*> impl_;             // a forked child makes its own
 };
 
 }  // namespace sherlock

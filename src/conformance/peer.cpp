@@ -55,6 +55,11 @@ void starve(const std::string& of) {
 
 void load_plugins(const Subject& subject) {
   for (const std::string& path : subject.plugins) static_cast<void>(registry().load(path));
+  // At once, as far as there is a plug-in of its name: a process is asked about its store when it is short of everything, not about loading code.
+  try {
+    static_cast<void>(registry().find(subject.backend));
+  } catch (const ConfigurationException&) {  // whoever makes a lock will say it
+  }
 }
 
 std::unique_ptr<BaseLock> make_lock(const Subject& subject, const std::string& name, const Options& options) {

@@ -77,9 +77,9 @@ BaseLock::BaseLock(std::string name, Options options, const Traits& traits, std:
 }
 
 BaseLock::BaseLock(BaseLock* inner)
-    : name_{inner->name_}, backend_{inner->backend_}, ns_{inner->ns_}, label_{inner->label_}, key_{inner->key_}, expire_{inner->expire_},
-      timeout_{inner->timeout_}, retry_interval_{inner->retry_interval_}, on_lost_{inner->on_lost_}, threads_{inner->threads_}, at_once_{inner->at_once_}, store_{inner},
-      words_{key_, name_, ns_, label_}, patience_{inner->patience_} {
+    : name_{inner->name_}, backend_{inner->backend_}, ns_{inner->ns_}, label_{inner->label_}, key_{inner->key_},
+      timeout_{inner->timeout_}, retry_interval_{inner->retry_interval_}, on_lost_{inner->on_lost_}, threads_{inner->threads_}, at_once_{inner->at_once_},
+      words_{key_, name_, ns_, label_}, patience_{inner->patience_}, expire_{inner->expire_}, store_{inner} {
   hold_.store(pack_hold(detail::next_object(), State::none), std::memory_order_relaxed);
   process_.store(posix::process_token(), std::memory_order_relaxed);
   if (at_once_) quick_process_.store(posix::process_token(), std::memory_order_relaxed);

@@ -29,7 +29,7 @@ using Word64 = std::atomic<std::uint64_t>;
 static_assert(Word64::is_always_lock_free && sizeof(Word64) == 8);
 
 inline constexpr std::uint64_t kMagic = 0x314b434f4c524853;  // "SHRLOCK1"
-inline constexpr std::uint32_t kVersion = 2;
+inline constexpr std::uint32_t kVersion = 3;
 // Version and whatever else makes two builds disagree about the layout (a robust mutex differs in size between 32 and 64 bits).
 inline constexpr std::uint32_t kFormat = kVersion << 16 | static_cast<std::uint32_t>(sizeof(void*)) << 8 | static_cast<std::uint32_t>(sizeof(pthread_mutex_t));
 
@@ -73,17 +73,18 @@ struct Entry {
   Word64 fence;    // of the last grant
   Word64 expiry;   // of the present hold: microseconds of CLOCK_BOOTTIME << 16 | low bits of the word's tag. 0 microseconds: never
   Word64 since;    // wall clock of the last grant in nanoseconds, for people
+  Word text;       // offset of its TextBlock in units of 16 bytes; 0: none
+  Word marks;      // kAbandoned, kOwnLabel
+  // Up to here a cache line, all that an uncontended hold looks at: of many names none of those that are used now and then is in a cache.
   Word64 stragglers;  // late lease holders that may still have the file locked: see parking.hpp
-  Word64 probe;      // who looks with a shared flock just now: count << 32 | identity; low half 0: nobody
-  Word64 heir_id;    // who has the first seat of the queue
-  Word heir;         // futexes: the heir sleeps on this,
-  Word queue;        // those behind it on this,
-  Word elders;       // and those who slept through a whole slice on this
-  Word elder_count;  // a hint: too high after a death costs a system call
-  Word text;         // offset of its TextBlock in units of 16 bytes; 0: none
-  Word marks;        // kAbandoned, kOwnLabel
+  Word64 probe;       // who looks with a shared flock just now: count << 32 | identity; low half 0: nobody
+  Word64 heir_id;     // who has the first seat of the queue
+  Word heir;          // futexes: the heir sleeps on this,
+  Word queue;         // those behind it on this,
+  Word elders;        // and those who slept through a whole slice on this
+  Word elder_count;   // a hint: too high after a death costs a system call
 };
-static_assert(sizeof(Entry) == 104, "part of the format");
+static_assert(sizeof(Entry) == 104 && offsetof(Entry, stragglers) == 64, "part of the format");
 
 inline constexpr std::uint32_t kAbandoned = 1;  // the last hold ended by death or expiry, and nobody was told yet
 inline constexpr std::uint32_t kOwnLabel = 2;   // the label that is written here is not the program's name (shm)

@@ -44,7 +44,7 @@ const ShmLock::Binding& ShmLock::Impl::rebind(const Claim& claim) {
   const std::uint64_t held_by_us = gate::make(GateState::held, presence.me(), 0);
   const local::LookTimer* const look = &store->look();
   bindings_.push_back(std::make_unique<const Binding>(
-      Binding{std::move(store), found, held_by_us, look, &presence.life(presence.me()), label_ != posix::program_name()}));
+      Binding{found, held_by_us, look, &presence.life(presence.me()), label_ != posix::program_name(), std::move(store)}));
   binding_.store(bindings_.back().get(), std::memory_order_release);
   return *bindings_.back();
 }

@@ -25,13 +25,13 @@ namespace sherlock {
 // The segment and the entry that the key has there. Never changes; another one takes its place when the segment was replaced or
 // the entry was given to another key.
 struct __attribute__((visibility("hidden"))) ShmLock::Binding {
-  std::shared_ptr<shm::ShmStore> store;
   local::Found found;
   std::uint64_t held_by_us;  // a gate word without its tag
   // What the short ways need of others, at one step instead of four: after a compare-and-swap each costs its full time.
   const local::LookTimer* look;
   const local::Word* life;  // our life word
   bool own_label;           // not the program's name, which stands in the process's slot
+  std::shared_ptr<shm::ShmStore> store;
   local::Entry& entry() const { return *found.entry; }
   const local::Presence& presence() const { return store->companion().presence(); }
 };
