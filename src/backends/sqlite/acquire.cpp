@@ -42,13 +42,13 @@ std::uint64_t word_of(local::Identity who, std::uint64_t fence) { return gate::m
 
 }  // namespace
 
-SqliteLock::Impl::Impl(const std::string& key, SqliteClient client)
+SqliteLock::Impl::Impl(const std::string& key, SqliteClient client, nanoseconds answer_by)
     : process_{posix::process_token()}, client_{[&] {
         SqliteClient absolute = std::move(client);
         absolute.path = SqliteStore::path_of(absolute);  // whatever the working directory will be later
         return absolute;
       }()},
-      row_{sqlite::RowKey::of(key)}, store_{SqliteStore::open_for_later(client_)} {}
+      row_{sqlite::RowKey::of(key)}, store_{SqliteStore::open_for_later(client_, answer_by)} {}
 
 // ------------------------------------------------------------------------------------------------------------- the store
 
@@ -57,8 +57,8 @@ SqliteLock::Impl::Store SqliteLock::Impl::store() const {
   return store_;
 }
 
-SqliteLock::Impl::Store SqliteLock::Impl::reopen() const {
-  Store fresh = SqliteStore::open(client_, posix::Missing::create);
+SqliteLock::Impl::Store SqliteLock::Impl::reopen(const Claim& claim) const {
+  Store fresh = SqliteStore::open(client_, posix::Missing::create, claim.answer_by());
   const std::lock_guard guard{store_mutex_};
   return store_ = std::move(fresh);
 }
@@ -74,7 +74,7 @@ Found SqliteLock::Impl::entry(SqliteStore& store) const {
 std::optional<Grant> SqliteLock::Impl::acquire(const Claim& claim) {
   Store at = store();
   for (int round = 0; round < kManyRounds; ++round) {
-    if (!at->there(waits(claim) ? local::LookTimer::kWhileWaiting : local::LookTimer::kEvery)) at = reopen();
+    if (!at->there(waits(claim) ? local::LookTimer::kWhileWaiting : local::LookTimer::kEvery)) at = reopen(claim);
     if (waits_at_ && waits_at_ != at) give_up_place();
     try {
       std::optional<Grant> grant;
@@ -88,7 +88,7 @@ std::optional<Grant> SqliteLock::Impl::acquire(const Claim& claim) {
       return grant;
     } catch (const sqlite::Moved&) {
       give_up_place();
-      at = reopen();
+      at = reopen(claim);
     }
   }
   throw detail::Failure{Errc::busy, at->path() + " is being removed or replaced again and again"};

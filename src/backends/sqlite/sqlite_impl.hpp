@@ -23,7 +23,8 @@ namespace sherlock {
 
 class __attribute__((visibility("hidden"))) SqliteLock::Impl {
  public:
-  Impl(const std::string& key, SqliteClient client);
+  // The store is to be open by `answer_by`.
+  Impl(const std::string& key, SqliteClient client, std::chrono::nanoseconds answer_by);
 
   // The process that made it: a forked child inherits its copy.
   std::uint64_t process() const { return process_; }
@@ -41,7 +42,7 @@ class __attribute__((visibility("hidden"))) SqliteLock::Impl {
   using Store = std::shared_ptr<sqlite::SqliteStore>;
 
   Store store() const;
-  Store reopen() const;
+  Store reopen(const Claim& claim) const;
   template <class Work>
   static void section(const Claim& claim, sqlite::SqliteStore& store, Work work) {
     store.section([&] { return claim.answer_by(); }, work);
