@@ -114,31 +114,38 @@ std::optional<Grant> SqliteLock::Impl::try_row(const Claim& claim, SqliteStore& 
 
   const std::int64_t wall = posix::coarse_wall();
   const sqlite::Terms terms{sqlite::expires(claim), wall, sqlite::ends(claim, wall), claim.label};
-  const auto add = [&] { return rows.add(row_, terms, store.first_fence(), claim.ns, claim.name); };
-  std::optional<std::uint64_t> fence;
   Grant grant{};
-  const bool made = !looks_held && !row_known_;
-  if (!looks_held) fence = row_known_ ? rows.take_free(row_, terms) : add();
-  for (int round = 0; !fence; ++round) {
+  bool made = false, granted = false;
+  const auto add = [&] {
+    grant.fence = store.first_fence();
+    return made = rows.add(row_, terms, grant.fence, claim.ns, claim.name);
+  };
+  if (!looks_held) {
+    // Where there is an entry, every grant shows its fence there.
+    const std::uint64_t shown = found ? found.entry->fence.load() : 0, last = shown != 0 ? shown : fence_;
+    grant.fence = last + 1;
+    granted = last != 0 ? rows.take_free(row_, last, terms) : add();
+  }
+  for (int round = 0; !granted; ++round) {
     if (round > kManyRounds) throw detail::Failure{Errc::busy, store.path() + ": the row is changed again and again by somebody else"};
     const std::optional<sqlite::Row> row = rows.look(row_);
     if (!row) {
-      fence = add();
+      granted = add();
       continue;
     }
     if (row->hash != row_.hash) throw detail::Failure{Errc::damaged, store.path() + ": another name has this one's row; choose another name"};
     const Standing standing = sqlite::judge(*row, store.presence(), store.epoch(), [&] { return claim.now(); });
     if (standing == Standing::held) {
-      row_known_ = true;
+      fence_ = static_cast<std::uint64_t>(row->fence);
       if (claim.attempt == Attempt::first || claim.attempt == Attempt::waiting) show_holder(claim, store, *row);
       return std::nullopt;
     }
     grant.abandoned = standing != Standing::free;
-    fence = rows.take_from(row_, *row, terms);
+    grant.fence = static_cast<std::uint64_t>(row->fence) + 1;
+    granted = rows.take_from(row_, *row, terms);
   }
   SHERLOCK_STEP("sqlite grant: the row is ours");
-  row_known_ = true;
-  grant.fence = *fence;
+  fence_ = grant.fence;
   // The hold is a hold. What follows is for others, and must not undo it.
   try {
     show_grant(claim, store, found, grant);

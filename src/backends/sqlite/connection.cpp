@@ -116,7 +116,7 @@ void Connection::open() {
 // Locks do not outlive the machine's uptime, so nothing is ever flushed to the disk; the log makes a process that dies in the middle harmless. What the
 // numbers are worth is in docs/backends/sqlite.md. page_size counts only before the first table, and mode and size stay in the file.
 void Connection::tune() {
-  execute("PRAGMA page_size = 1024");
+  execute("PRAGMA page_size = 2048");
   if (text("PRAGMA journal_mode = WAL") != "wal")
     throw detail::Failure{Errc::unavailable, path_ + ": SQLite cannot keep a write-ahead log here; name a database on another file system"};
   execute("PRAGMA synchronous = OFF");

@@ -61,7 +61,7 @@ class __attribute__((visibility("hidden"))) SqliteLock::Impl {
   mutable std::mutex store_mutex_;
   mutable Store store_;
   std::atomic<sqlite::SqliteStore*> held_at_{nullptr};  // of the present or last hold; stores are never closed
-  bool row_known_ = false;  // it was there when last asked for: taking it is cheaper than making it
+  std::uint64_t fence_ = 0;  // of the row when it was last seen. 0: never, so that it may have to be made
 
   // Of the one thread that waits.
   local::Waiter waiter_;
