@@ -78,7 +78,9 @@ std::optional<Grant> SqliteLock::Impl::acquire(const Claim& claim) {
     if (waits_at_ && waits_at_ != at) give_up_place();
     try {
       std::optional<Grant> grant;
-      section(claim, *at, [&](Rows& rows) { grant = try_row(claim, *at, rows); });
+      ToWake next;
+      section(claim, *at, [&](Rows& rows) { grant = try_row(claim, *at, rows, next); });
+      if (next.entry) local::wake(*next.entry, next.sleeper);
       if (grant) {
         held_at_.store(at.get(), std::memory_order_relaxed);
         at->presence().rearm();
@@ -95,7 +97,7 @@ std::optional<Grant> SqliteLock::Impl::acquire(const Claim& claim) {
 }
 
 // Inside the gate: nobody of ours changes the row or what waiters are shown of it.
-std::optional<Grant> SqliteLock::Impl::try_row(const Claim& claim, SqliteStore& store, Rows& rows) {
+std::optional<Grant> SqliteLock::Impl::try_row(const Claim& claim, SqliteStore& store, Rows& rows, ToWake& next) {
   if (is_lease(claim)) claim.refresh_now();  // there may have been a wait at the gate
   const Found found = entry(store);
   bool looks_held = false;
@@ -117,6 +119,7 @@ std::optional<Grant> SqliteLock::Impl::try_row(const Claim& claim, SqliteStore& 
   Grant grant{};
   bool made = false, granted = false;
   const auto add = [&] {
+    store.check_room();
     grant.fence = store.first_fence();
     return made = rows.add(row_, terms, grant.fence, claim.ns, claim.name);
   };
@@ -148,7 +151,7 @@ std::optional<Grant> SqliteLock::Impl::try_row(const Claim& claim, SqliteStore& 
   fence_ = grant.fence;
   // The hold is a hold. What follows is for others, and must not undo it.
   try {
-    show_grant(claim, store, found, grant);
+    next = show_grant(claim, store, found, grant);
     if (made) store.sweep_now_and_then(rows);
   } catch (...) {
   }
@@ -157,9 +160,9 @@ std::optional<Grant> SqliteLock::Impl::try_row(const Claim& claim, SqliteStore& 
 
 // ------------------------------------------------------------------------------------------------- what waiters are shown
 
-void SqliteLock::Impl::show_grant(const Claim& claim, SqliteStore& store, const Found& found, const Grant& grant) {
+SqliteLock::Impl::ToWake SqliteLock::Impl::show_grant(const Claim& claim, SqliteStore& store, const Found& found, const Grant& grant) {
   if (!found || found.entry != waits_for_.entry || found.tenure != waits_for_.tenure) give_up_place();
-  if (!found) return;
+  if (!found) return {};
   Entry& entry = *found.entry;
   entry.expiry.store(local::expiry_record(claim, static_cast<std::uint32_t>(grant.fence)));
   entry.fence.store(grant.fence);
@@ -169,9 +172,10 @@ void SqliteLock::Impl::show_grant(const Claim& claim, SqliteStore& store, const 
   do flags = waiter_.waiting() ? waiter_.flags_after_taking(entry, word) : gate::flags(word);
   while (!entry.word.compare_exchange_weak(word, mine | flags));
   SHERLOCK_STEP("sqlite grant: shown");
-  if (waiter_.waiting()) waiter_.took(entry, word);
+  ToWake next{&entry, waiter_.waiting() ? waiter_.took_unheard(entry, word) : local::Sleeper::none};
   waits_at_.reset();
   waits_for_ = {};
+  return next;
 }
 
 // For us, who are about to wait for its release or death.

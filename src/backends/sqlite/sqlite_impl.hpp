@@ -48,10 +48,15 @@ class __attribute__((visibility("hidden"))) SqliteLock::Impl {
     store.section([&] { return claim.answer_by(); }, work);
   }
   bool let_go_of_row(const Claim& claim, sqlite::SqliteStore& store);
-  std::optional<Grant> try_row(const Claim& claim, sqlite::SqliteStore& store, sqlite::Rows& rows);
+  // Who is to be woken when the gate is left.
+  struct ToWake {
+    local::Entry* entry = nullptr;
+    local::Sleeper sleeper = local::Sleeper::none;
+  };
+  std::optional<Grant> try_row(const Claim& claim, sqlite::SqliteStore& store, sqlite::Rows& rows, ToWake& next);
   local::Found entry(sqlite::SqliteStore& store) const;
   void show_holder(const Claim& claim, sqlite::SqliteStore& store, const sqlite::Row& row);
-  void show_grant(const Claim& claim, sqlite::SqliteStore& store, const local::Found& found, const Grant& grant);
+  ToWake show_grant(const Claim& claim, sqlite::SqliteStore& store, const local::Found& found, const Grant& grant);
   void give_up_place();
 
   const std::uint64_t process_;

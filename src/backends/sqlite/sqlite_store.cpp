@@ -3,6 +3,7 @@
 
 #include <SQLiteCpp/Exception.h>
 #include <fmt/core.h>
+#include <sqlite3.h>
 #include <sys/file.h>
 #include <time.h>
 #include <unistd.h>
@@ -249,6 +250,10 @@ void SqliteStore::raise_floor(std::uint64_t fence) {
   std::uint64_t present = floor.load();
   while (present < fence && !floor.compare_exchange_weak(present, fence)) {
   }
+}
+
+void SqliteStore::check_room() const {
+  if (connection_.log_stuck()) throw_code(SQLITE_FULL, "the disk is full, and what is left is for those who let go", where_.path, ENOSPC);
 }
 
 void SqliteStore::sweep_now_and_then(Rows& rows) {

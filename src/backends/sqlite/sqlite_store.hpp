@@ -69,6 +69,8 @@ class SqliteStore {
     }
   }
 
+  // To be called in the section, before a row is made: throws Full where new rows would take the room that is kept for letting go.
+  void check_room() const;
   // To be called in the section, after a row was made: now and then what nobody uses is forgotten, so that the table stays small.
   void sweep_now_and_then(Rows& rows);
   // What a key's first fence is not to be below.
