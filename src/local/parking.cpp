@@ -89,21 +89,10 @@ bool dead_heir(const Presence& presence, std::uint64_t heir_id) {
 
 }  // namespace
 
-bool pass_on(Entry& entry, std::uint64_t mine) {
-  const std::optional<Sleeper> sleeper = pass_on_unheard(entry, mine);
-  if (sleeper) wake(entry, *sleeper);
-  return sleeper.has_value();
-}
-
-void wake(Entry& entry, Sleeper sleeper) {
-  if (sleeper == Sleeper::heir) wake_heir(entry);
-  if (sleeper == Sleeper::queue) promote(entry);
-}
-
-std::optional<Sleeper> pass_on_unheard(Entry& entry, std::uint64_t mine) {
+Sleeper pass_on_unheard(Entry& entry, std::uint64_t mine) {
   std::uint64_t word = entry.word.load();
   for (;;) {
-    if (gate::core(word) != gate::core(mine)) return std::nullopt;
+    if (gate::core(word) != gate::core(mine)) return Sleeper::not_ours;
     if (word & gate::kHand) {
       if (!cas(entry.word, word, gate::with(word, GateState::reserved) & ~(gate::kHand | gate::kAsleep))) continue;
       SHERLOCK_STEP("pass on: reserved");
@@ -115,6 +104,18 @@ std::optional<Sleeper> pass_on_unheard(Entry& entry, std::uint64_t mine) {
     if ((word & gate::kQueue) && !(word & gate::kHeir)) return Sleeper::queue;
     return Sleeper::none;
   }
+}
+
+void wake(Entry& entry, Sleeper sleeper) {
+  if (sleeper == Sleeper::heir) wake_heir(entry);
+  if (sleeper == Sleeper::queue) promote(entry);
+}
+
+bool pass_on(Entry& entry, std::uint64_t mine) {
+  const Sleeper sleeper = pass_on_unheard(entry, mine);
+  if (sleeper == Sleeper::none) return true;
+  wake(entry, sleeper);
+  return sleeper != Sleeper::not_ours;
 }
 
 // ---------------------------------------------------------------------------------------------------------------- Waiter

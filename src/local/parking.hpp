@@ -7,7 +7,6 @@
 
 #include <chrono>
 #include <cstdint>
-#include <optional>
 #include <stop_token>
 
 #include "local/companion.hpp"
@@ -22,9 +21,9 @@ namespace sherlock::local {
 // woken. False: the word is not ours any more.
 bool pass_on(Entry& entry, std::uint64_t mine);
 
-// The same in two steps, for one who has something else to let go of before whoever is woken wants it. Nothing: the word is not ours any more.
-enum class Sleeper { none, heir, queue };
-[[nodiscard]] std::optional<Sleeper> pass_on_unheard(Entry& entry, std::uint64_t mine);
+// The same in two steps, for one who has something else to let go of before whoever is woken wants it.
+enum class Sleeper { none, heir, queue, not_ours };  // the last: nobody, for the word is not ours any more
+[[nodiscard]] Sleeper pass_on_unheard(Entry& entry, std::uint64_t mine);
 // The entry may be another key's by now: then somebody there wakes up for nothing.
 void wake(Entry& entry, Sleeper sleeper);
 

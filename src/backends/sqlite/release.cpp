@@ -44,7 +44,7 @@ bool SqliteLock::Impl::let_go_of_row(const Claim& claim, SqliteStore& store) {
       try {
         found = store.table().find(store.hash_of(row_));
         const std::uint64_t mine = local::gate::make(local::GateState::held, store.presence().me(), static_cast<std::uint32_t>(claim.fence));
-        if (found) sleeper = local::pass_on_unheard(*found.entry, mine).value_or(local::Sleeper::none);
+        if (found) sleeper = local::pass_on_unheard(*found.entry, mine);
       } catch (...) {  // nobody is woken: who waits asks for himself before long
       }
     });
