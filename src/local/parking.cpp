@@ -89,24 +89,33 @@ bool dead_heir(const Presence& presence, std::uint64_t heir_id) {
 
 }  // namespace
 
-bool pass_on(Entry& entry, std::uint64_t mine) {
+Sleeper pass_on_unheard(Entry& entry, std::uint64_t mine) {
   std::uint64_t word = entry.word.load();
   for (;;) {
-    if (gate::core(word) != gate::core(mine)) return false;
+    if (gate::core(word) != gate::core(mine)) return Sleeper::not_ours;
     if (word & gate::kHand) {
       if (!cas(entry.word, word, gate::with(word, GateState::reserved) & ~(gate::kHand | gate::kAsleep))) continue;
       SHERLOCK_STEP("pass on: reserved");
-      wake_heir(entry);
-      return true;
+      return Sleeper::heir;
     }
     if (!cas(entry.word, word, gate::with(word, GateState::free) & ~gate::kAsleep)) continue;
     SHERLOCK_STEP("pass on: free");
-    if (word & gate::kAsleep)
-      wake_heir(entry);
-    else if ((word & gate::kQueue) && !(word & gate::kHeir))
-      promote(entry);
-    return true;
+    if (word & gate::kAsleep) return Sleeper::heir;
+    if ((word & gate::kQueue) && !(word & gate::kHeir)) return Sleeper::queue;
+    return Sleeper::none;
   }
+}
+
+void wake(Entry& entry, Sleeper sleeper) {
+  if (sleeper == Sleeper::heir) wake_heir(entry);
+  if (sleeper == Sleeper::queue) promote(entry);
+}
+
+bool pass_on(Entry& entry, std::uint64_t mine) {
+  const Sleeper sleeper = pass_on_unheard(entry, mine);
+  if (sleeper == Sleeper::none) return true;
+  wake(entry, sleeper);
+  return sleeper != Sleeper::not_ours;
 }
 
 // ---------------------------------------------------------------------------------------------------------------- Waiter
@@ -201,7 +210,8 @@ void Waiter::wait(Companion& companion, const Found& found, nanoseconds until, s
       word |= gate::kQueue;
     }
     SHERLOCK_STEP("wait: in the queue");
-    return sleep_in_queue(entry, word, queue, elders, now, until, stopped);
+    // Whoever wakes up here looks at the word again, and has a seat to take perhaps. The store need not be asked: the heir does that.
+    sleep_in_queue(entry, word, queue, elders, now, until, stopped);
   }
 }
 
@@ -279,12 +289,13 @@ std::uint64_t Waiter::flags_after_taking(const Entry& entry, std::uint64_t word)
   return empties_seat_ ? gate::flags(word) & ~gate::kHeirFlags : gate::flags(word);
 }
 
-void Waiter::took(Entry& entry, std::uint64_t word_before) {
+Sleeper Waiter::took_unheard(Entry& entry, std::uint64_t word_before) {
   std::uint64_t mine = id_;
   cas(entry.heir_id, mine, 0);
   SHERLOCK_STEP("took: unsigned");
-  if (empties_seat_ && (word_before & gate::kQueue)) promote(entry);
+  const Sleeper next = empties_seat_ && (word_before & gate::kQueue) ? Sleeper::queue : Sleeper::none;
   done();
+  return next;
 }
 
 void Waiter::leave(const Found& found) {

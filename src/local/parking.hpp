@@ -21,6 +21,12 @@ namespace sherlock::local {
 // woken. False: the word is not ours any more.
 bool pass_on(Entry& entry, std::uint64_t mine);
 
+// The same in two steps, for one who has something else to let go of before whoever is woken wants it.
+enum class Sleeper { none, heir, queue, not_ours };  // the last: nobody, for the word is not ours any more
+[[nodiscard]] Sleeper pass_on_unheard(Entry& entry, std::uint64_t mine);
+// The entry may be another key's by now: then somebody there wakes up for nothing.
+void wake(Entry& entry, Sleeper sleeper);
+
 // Whether the word is there to be taken, and from whom.
 enum class Taking {
   no,
@@ -71,8 +77,10 @@ class Waiter {
   Taking judge(const Presence& presence, const Entry& entry, std::uint64_t word, std::chrono::nanoseconds boottime);
   // The waiters' flags in the word that takes the place of `word`.
   std::uint64_t flags_after_taking(const Entry& entry, std::uint64_t word);
-  // To be called after the word was taken: gives up the seat and its cell.
-  void took(Entry& entry, std::uint64_t word_before);
+  // To be called after the word was taken: gives up the seat and its cell, and wakes the next one to sit down.
+  void took(Entry& entry, std::uint64_t word_before) { wake(entry, took_unheard(entry, word_before)); }
+  // In two steps, as pass_on_unheard().
+  [[nodiscard]] Sleeper took_unheard(Entry& entry, std::uint64_t word_before);
   // Gives up the place without having got the lock.
   void leave(const Found& found);
 

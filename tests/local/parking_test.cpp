@@ -433,6 +433,29 @@ TEST_CASE("waiting ends when its time has come", "[parking]") {
   CHECK(gate::flags(holder.word()) == 0);
 }
 
+TEST_CASE("who waits behind the heir asks nobody before its time has come: the heir does", "[parking]") {
+  const Playground ground;
+  const auto companion = ground.open();
+  Contender holder{*companion}, look{*companion};
+  REQUIRE(holder.try_once());
+  std::stop_source stop;
+  std::thread heir{[&] {
+    Contender contender{*companion};
+    while (!stop.stop_requested()) contender.wait_once(nanoseconds::max(), stop.get_token());
+    contender.leave();
+  }};
+  REQUIRE(asleep_as_heir(look));
+  Contender second{*companion};
+  const auto until = sherlock::clock().monotonic() + 200ms;  // some slices
+  CHECK_FALSE(second.wait_once(until));
+  CHECK(sherlock::clock().monotonic() >= until);
+  second.leave();
+  stop.request_stop();
+  heir.join();
+  CHECK(holder.release());
+  CHECK(gate::flags(look.word()) == 0);
+}
+
 TEST_CASE("waiting for an entry that is given to another key ends at once", "[parking]") {
   const Playground ground;
   const auto companion = ground.open();

@@ -42,13 +42,13 @@ std::uint64_t word_of(local::Identity who, std::uint64_t fence) { return gate::m
 
 }  // namespace
 
-SqliteLock::Impl::Impl(const std::string& key, SqliteClient client)
+SqliteLock::Impl::Impl(const std::string& key, SqliteClient client, nanoseconds answer_by)
     : process_{posix::process_token()}, client_{[&] {
         SqliteClient absolute = std::move(client);
         absolute.path = SqliteStore::path_of(absolute);  // whatever the working directory will be later
         return absolute;
       }()},
-      row_{sqlite::RowKey::of(key)}, store_{SqliteStore::open_for_later(client_)} {}
+      row_{sqlite::RowKey::of(key)}, store_{SqliteStore::open_for_later(client_, answer_by)} {}
 
 // ------------------------------------------------------------------------------------------------------------- the store
 
@@ -57,8 +57,8 @@ SqliteLock::Impl::Store SqliteLock::Impl::store() const {
   return store_;
 }
 
-SqliteLock::Impl::Store SqliteLock::Impl::reopen() const {
-  Store fresh = SqliteStore::open(client_, posix::Missing::create);
+SqliteLock::Impl::Store SqliteLock::Impl::reopen(const Claim& claim) const {
+  Store fresh = SqliteStore::open(client_, posix::Missing::create, claim.answer_by());
   const std::lock_guard guard{store_mutex_};
   return store_ = std::move(fresh);
 }
@@ -74,11 +74,13 @@ Found SqliteLock::Impl::entry(SqliteStore& store) const {
 std::optional<Grant> SqliteLock::Impl::acquire(const Claim& claim) {
   Store at = store();
   for (int round = 0; round < kManyRounds; ++round) {
-    if (!at->there(waits(claim) ? local::LookTimer::kWhileWaiting : local::LookTimer::kEvery)) at = reopen();
+    if (!at->there(waits(claim) ? local::LookTimer::kWhileWaiting : local::LookTimer::kEvery)) at = reopen(claim);
     if (waits_at_ && waits_at_ != at) give_up_place();
     try {
       std::optional<Grant> grant;
-      section(claim, *at, [&](Rows& rows) { grant = try_row(claim, *at, rows); });
+      ToWake next;
+      section(claim, *at, [&](Rows& rows) { grant = try_row(claim, *at, rows, next); });
+      if (next.entry) local::wake(*next.entry, next.sleeper);
       if (grant) {
         held_at_.store(at.get(), std::memory_order_relaxed);
         at->presence().rearm();
@@ -88,14 +90,14 @@ std::optional<Grant> SqliteLock::Impl::acquire(const Claim& claim) {
       return grant;
     } catch (const sqlite::Moved&) {
       give_up_place();
-      at = reopen();
+      at = reopen(claim);
     }
   }
   throw detail::Failure{Errc::busy, at->path() + " is being removed or replaced again and again"};
 }
 
 // Inside the gate: nobody of ours changes the row or what waiters are shown of it.
-std::optional<Grant> SqliteLock::Impl::try_row(const Claim& claim, SqliteStore& store, Rows& rows) {
+std::optional<Grant> SqliteLock::Impl::try_row(const Claim& claim, SqliteStore& store, Rows& rows, ToWake& next) {
   if (is_lease(claim)) claim.refresh_now();  // there may have been a wait at the gate
   const Found found = entry(store);
   bool looks_held = false;
@@ -114,34 +116,42 @@ std::optional<Grant> SqliteLock::Impl::try_row(const Claim& claim, SqliteStore& 
 
   const std::int64_t wall = posix::coarse_wall();
   const sqlite::Terms terms{sqlite::expires(claim), wall, sqlite::ends(claim, wall), claim.label};
-  const auto add = [&] { return rows.add(row_, terms, store.first_fence(), claim.ns, claim.name); };
-  std::optional<std::uint64_t> fence;
   Grant grant{};
-  const bool made = !looks_held && !row_known_;
-  if (!looks_held) fence = row_known_ ? rows.take_free(row_, terms) : add();
-  for (int round = 0; !fence; ++round) {
+  bool made = false, granted = false;
+  const auto add = [&] {
+    store.check_room();
+    grant.fence = store.first_fence();
+    return made = rows.add(row_, terms, grant.fence, claim.ns, claim.name);
+  };
+  if (!looks_held) {
+    // Where there is an entry, every grant shows its fence there.
+    const std::uint64_t shown = found ? found.entry->fence.load() : 0, last = shown != 0 ? shown : fence_;
+    grant.fence = last + 1;
+    granted = last != 0 ? rows.take_free(row_, last, terms) : add();
+  }
+  for (int round = 0; !granted; ++round) {
     if (round > kManyRounds) throw detail::Failure{Errc::busy, store.path() + ": the row is changed again and again by somebody else"};
     const std::optional<sqlite::Row> row = rows.look(row_);
     if (!row) {
-      fence = add();
+      granted = add();
       continue;
     }
     if (row->hash != row_.hash) throw detail::Failure{Errc::damaged, store.path() + ": another name has this one's row; choose another name"};
     const Standing standing = sqlite::judge(*row, store.presence(), store.epoch(), [&] { return claim.now(); });
     if (standing == Standing::held) {
-      row_known_ = true;
+      fence_ = static_cast<std::uint64_t>(row->fence);
       if (claim.attempt == Attempt::first || claim.attempt == Attempt::waiting) show_holder(claim, store, *row);
       return std::nullopt;
     }
     grant.abandoned = standing != Standing::free;
-    fence = rows.take_from(row_, *row, terms);
+    grant.fence = static_cast<std::uint64_t>(row->fence) + 1;
+    granted = rows.take_from(row_, *row, terms);
   }
   SHERLOCK_STEP("sqlite grant: the row is ours");
-  row_known_ = true;
-  grant.fence = *fence;
+  fence_ = grant.fence;
   // The hold is a hold. What follows is for others, and must not undo it.
   try {
-    show_grant(claim, store, found, grant);
+    next = show_grant(claim, store, found, grant);
     if (made) store.sweep_now_and_then(rows);
   } catch (...) {
   }
@@ -150,9 +160,9 @@ std::optional<Grant> SqliteLock::Impl::try_row(const Claim& claim, SqliteStore& 
 
 // ------------------------------------------------------------------------------------------------- what waiters are shown
 
-void SqliteLock::Impl::show_grant(const Claim& claim, SqliteStore& store, const Found& found, const Grant& grant) {
+SqliteLock::Impl::ToWake SqliteLock::Impl::show_grant(const Claim& claim, SqliteStore& store, const Found& found, const Grant& grant) {
   if (!found || found.entry != waits_for_.entry || found.tenure != waits_for_.tenure) give_up_place();
-  if (!found) return;
+  if (!found) return {};
   Entry& entry = *found.entry;
   entry.expiry.store(local::expiry_record(claim, static_cast<std::uint32_t>(grant.fence)));
   entry.fence.store(grant.fence);
@@ -162,9 +172,10 @@ void SqliteLock::Impl::show_grant(const Claim& claim, SqliteStore& store, const 
   do flags = waiter_.waiting() ? waiter_.flags_after_taking(entry, word) : gate::flags(word);
   while (!entry.word.compare_exchange_weak(word, mine | flags));
   SHERLOCK_STEP("sqlite grant: shown");
-  if (waiter_.waiting()) waiter_.took(entry, word);
+  ToWake next{&entry, waiter_.waiting() ? waiter_.took_unheard(entry, word) : local::Sleeper::none};
   waits_at_.reset();
   waits_for_ = {};
+  return next;
 }
 
 // For us, who are about to wait for its release or death.

@@ -15,7 +15,7 @@ namespace {
 
 constexpr const char* kLog = "-wal";
 constexpr const char* kIndex = "-shm";
-constexpr off_t kRoom = 256 << 10;  // a log between two checkpoints, and more than the rows between two sweeps
+constexpr off_t kRoom = 512 << 10;  // a log between two checkpoints, and more than the rows between two sweeps
 
 bool same_file(const struct stat& a, const struct stat& b) { return a.st_ino == b.st_ino && a.st_dev == b.st_dev; }
 

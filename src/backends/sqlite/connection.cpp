@@ -69,6 +69,8 @@ std::string uri_of(const std::string& path, const std::string& mode_of) {
   return fmt::format("file:{}?modeof={}", escaped(path), escaped(mode_of));
 }
 
+constexpr int kPagesOfLog = 100;  // then they go to the database
+
 void set(sqlite3* handle, int option, int value) { sqlite3_db_config(handle, option, value, nullptr); }
 
 }  // namespace
@@ -116,11 +118,11 @@ void Connection::open() {
 // Locks do not outlive the machine's uptime, so nothing is ever flushed to the disk; the log makes a process that dies in the middle harmless. What the
 // numbers are worth is in docs/backends/sqlite.md. page_size counts only before the first table, and mode and size stay in the file.
 void Connection::tune() {
-  execute("PRAGMA page_size = 1024");
+  execute("PRAGMA page_size = 2048");
   if (text("PRAGMA journal_mode = WAL") != "wal")
     throw detail::Failure{Errc::unavailable, path_ + ": SQLite cannot keep a write-ahead log here; name a database on another file system"};
   execute("PRAGMA synchronous = OFF");
-  execute("PRAGMA wal_autocheckpoint = 100");
+  sqlite3_wal_hook(database_->getHandle(), after_commit, this);
   execute("PRAGMA cache_size = -2000");
   execute("PRAGMA cell_size_check = ON");
   execute("PRAGMA mmap_size = 0");
@@ -136,6 +138,7 @@ void Connection::prepare(const std::string& table, local::Identity me, std::int6
 }
 
 void Connection::close() noexcept {
+  log_stuck_ = false;
   rows_.reset();
   database_.reset();
 }
@@ -173,7 +176,17 @@ void Connection::settle() noexcept {
 }
 
 bool Connection::empty_log() noexcept {
-  return sqlite3_wal_checkpoint_v2(database_->getHandle(), "main", SQLITE_CHECKPOINT_RESTART, nullptr, nullptr) == SQLITE_OK;
+  const bool emptied = sqlite3_wal_checkpoint_v2(database_->getHandle(), "main", SQLITE_CHECKPOINT_RESTART, nullptr, nullptr) == SQLITE_OK;
+  if (emptied) log_stuck_ = false;
+  return emptied;
+}
+
+// As SQLite's own wal_autocheckpoint, which tells nobody that it could not.
+int Connection::after_commit(void* self, sqlite3* handle, const char* database, int pages) {
+  if (pages < kPagesOfLog) return SQLITE_OK;
+  const int code = sqlite3_wal_checkpoint_v2(handle, database, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr) & 0xff;
+  static_cast<Connection*>(self)->log_stuck_ = code == SQLITE_FULL || code == SQLITE_IOERR;
+  return SQLITE_OK;  // what was committed is committed
 }
 
 bool Connection::moved() {

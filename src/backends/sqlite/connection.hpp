@@ -52,14 +52,19 @@ class Connection {
   void settle() noexcept;
   // Puts what is in the log into the database, so that the next write begins at the log's beginning again and needs no room. Whether it could.
   bool empty_log() noexcept;
+  // Whether the last that was to be put there found no room, so that the log grows: what is reserved of the disk is for those who let go.
+  bool log_stuck() const { return log_stuck_; }
   // Whether the file that is open has been moved or removed.
   bool moved();
 
  private:
   friend struct OpenConnections;
 
+  static int after_commit(void* self, sqlite3* handle, const char* database, int pages);
+
   const std::string path_, mode_of_;
   const bool dedicated_;
+  bool log_stuck_ = false;
   std::mutex mutex_;
   std::unique_ptr<SQLite::Database> database_;
   std::unique_ptr<Rows> rows_;

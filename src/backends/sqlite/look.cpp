@@ -82,7 +82,7 @@ bool SqliteLock::Impl::locked(const Claim& claim) const { return holder(claim).h
 
 std::optional<Holder> SqliteLock::Impl::holder(const Claim& claim) const {
   Store at = store();
-  if (!at->current()) at = reopen();
+  if (!at->current()) at = reopen(claim);
   std::optional<Holder> holder;
   try {
     section(claim, *at, [&](Rows& rows) {
@@ -102,7 +102,7 @@ std::optional<Holder> SqliteLock::Impl::holder(const Claim& claim) const {
 std::vector<LockInfo> SqliteLock::list(const Client& client) {
   return detail::guarded({}, "sqlite", [&] {
     std::vector<LockInfo> locks;
-    const auto store = SqliteStore::open(client, posix::Missing::refuse);
+    const auto store = SqliteStore::open(client, posix::Missing::refuse, clock().monotonic() + kPatience);
     if (!store) return locks;
     std::int64_t behind = kBeforeAll;
     in_portions(*store, [&](Rows& rows) {
@@ -124,7 +124,7 @@ std::vector<LockInfo> SqliteLock::list(const Client& client) {
 
 std::size_t SqliteLock::clean(const Client& client) {
   return detail::guarded({}, "sqlite", [&]() -> std::size_t {
-    const auto store = SqliteStore::open(client, posix::Missing::refuse);
+    const auto store = SqliteStore::open(client, posix::Missing::refuse, clock().monotonic() + kPatience);
     if (!store) return 0;
     std::size_t forgotten = 0;
     std::int64_t behind = kBeforeAll;

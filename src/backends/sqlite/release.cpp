@@ -33,6 +33,8 @@ bool SqliteLock::Impl::release(const Claim& claim) {
 
 bool SqliteLock::Impl::let_go_of_row(const Claim& claim, SqliteStore& store) {
   bool ours = false;
+  local::Found found;
+  auto sleeper = local::Sleeper::none;
   try {
     section(claim, store, [&](Rows& rows) {
       ours = rows.let_go(row_, claim.fence);
@@ -40,14 +42,17 @@ bool SqliteLock::Impl::let_go_of_row(const Claim& claim, SqliteStore& store) {
       if (!ours) return;
       // Inside the gate, so that nobody's grant comes between the row and its showing.
       try {
-        if (const local::Found found = store.table().find(store.hash_of(row_)))
-          local::pass_on(*found.entry, local::gate::make(local::GateState::held, store.presence().me(), static_cast<std::uint32_t>(claim.fence)));
+        found = store.table().find(store.hash_of(row_));
+        const std::uint64_t mine = local::gate::make(local::GateState::held, store.presence().me(), static_cast<std::uint32_t>(claim.fence));
+        if (found) sleeper = local::pass_on_unheard(*found.entry, mine);
       } catch (...) {  // nobody is woken: who waits asks for himself before long
       }
     });
   } catch (const sqlite::Moved&) {
     return false;
   }
+  // Outside: the first that the one who is woken does is to pass the gate.
+  if (found) local::wake(*found.entry, sleeper);
   return ours;
 }
 

@@ -54,20 +54,17 @@ constexpr int kTextAt = 7;
 // ?3, ?4 and ?8 are ours and stay bound.
 std::string taking(const std::string& table, const char* judged) {
   return fmt::format("UPDATE \"{}\" SET owner = ?3, epoch = ?4, fence = fence + 1, expires = ?5, since = ?6, ends = ?7, holder = ?8, label = ?9 "
-                     "WHERE id = ?1 AND hash = ?2 AND {} RETURNING fence", table, judged);
+                     "WHERE id = ?1 AND hash = ?2 AND {}", table, judged);
 }
 
 }  // namespace
 
 Rows::Rows(SQLite::Database& database, const std::string& table, local::Identity me, std::int64_t epoch, std::string holder)
     : database_{database}, holder_{std::move(holder)}, me_{owner_of(me)}, epoch_{epoch},
-      take_free_{database, taking(table, fmt::format("owner = {}", kFree).c_str())},
+      take_free_{database, taking(table, fmt::format("owner = {} AND fence = ?10", kFree).c_str())},
       take_from_{database, taking(table, "owner = ?10 AND epoch = ?11 AND fence = ?12")},
       add_{database, fmt::format("INSERT INTO \"{}\" (id, hash, owner, epoch, fence, expires, since, ends, holder, label, ns, name) "
-                                 "VALUES (?1, ?2, ?3, ?4, ?10, ?5, ?6, ?7, ?8, ?9, ?11, ?12) ON CONFLICT (id) DO UPDATE SET "
-                                 "owner = excluded.owner, epoch = excluded.epoch, fence = fence + 1, expires = excluded.expires, since = excluded.since, "
-                                 "ends = excluded.ends, holder = excluded.holder, label = excluded.label "
-                                 "WHERE owner = {} AND hash = excluded.hash RETURNING fence", table, kFree)},
+                                 "VALUES (?1, ?2, ?3, ?4, ?10, ?5, ?6, ?7, ?8, ?9, ?11, ?12) ON CONFLICT (id) DO NOTHING", table)},
       let_go_{database, fmt::format("UPDATE \"{}\" SET owner = {} WHERE id = ?1 AND fence = ?2 AND owner = ?3 AND epoch = ?4", table, kFree)},
       renew_{database, fmt::format("UPDATE \"{}\" SET expires = ?5, ends = ?6 WHERE id = ?1 AND fence = ?2 AND owner = ?3 AND epoch = ?4 AND expires > ?7",
                                    table)},
@@ -97,13 +94,6 @@ void Rows::bind(SQLite::Statement& statement, RowKey key, const Terms& terms) {
   bind_bytes(statement, 9, terms.label);
 }
 
-std::optional<std::uint64_t> Rows::fence_granted(SQLite::Statement& statement) {
-  Query query{database_, statement};
-  std::optional<std::uint64_t> fence;
-  while (query.step()) fence = static_cast<std::uint64_t>(number(statement, 0));  // told before the transaction ends, granted after it
-  return fence;
-}
-
 bool Rows::changed(SQLite::Statement& statement) {
   Query query{database_, statement};
   while (query.step()) {
@@ -111,25 +101,26 @@ bool Rows::changed(SQLite::Statement& statement) {
   return database_.getChanges() == 1;
 }
 
-std::optional<std::uint64_t> Rows::take_free(RowKey key, const Terms& terms) {
+bool Rows::take_free(RowKey key, std::uint64_t fence, const Terms& terms) {
   bind(take_free_, key, terms);
-  return fence_granted(take_free_);
+  take_free_.bind(10, static_cast<std::int64_t>(fence));
+  return changed(take_free_);
 }
 
-std::optional<std::uint64_t> Rows::take_from(RowKey key, const Row& judged, const Terms& terms) {
+bool Rows::take_from(RowKey key, const Row& judged, const Terms& terms) {
   bind(take_from_, key, terms);
   take_from_.bind(10, judged.owner);
   take_from_.bind(11, judged.epoch);
   take_from_.bind(12, judged.fence);
-  return fence_granted(take_from_);
+  return changed(take_from_);
 }
 
-std::optional<std::uint64_t> Rows::add(RowKey key, const Terms& terms, std::uint64_t first_fence, std::string_view ns, std::string_view name) {
+bool Rows::add(RowKey key, const Terms& terms, std::uint64_t first_fence, std::string_view ns, std::string_view name) {
   bind(add_, key, terms);
   add_.bind(10, static_cast<std::int64_t>(first_fence));
   bind_bytes(add_, 11, ns);
   bind_bytes(add_, 12, name);
-  return fence_granted(add_);
+  return changed(add_);
 }
 
 bool Rows::let_go(RowKey key, std::uint64_t fence) {

@@ -61,12 +61,13 @@ class Rows {
   // Prepares everything. `holder` is what people are shown of us.
   Rows(SQLite::Database& database, const std::string& table, local::Identity me, std::int64_t epoch, std::string holder);
 
-  // A fence: granted.
-  std::optional<std::uint64_t> take_free(RowKey key, const Terms& terms);
-  // From exactly the row that was judged.
-  std::optional<std::uint64_t> take_from(RowKey key, const Row& judged, const Terms& terms);
-  // Makes the row, or takes a free one.
-  std::optional<std::uint64_t> add(RowKey key, const Terms& terms, std::uint64_t first_fence, std::string_view ns, std::string_view name);
+  // A row whose last hold had `fence`: granted with the one after it. Whoever takes a row knows what its fence was: to ask for it with RETURNING would cost
+  // a third of the statement.
+  bool take_free(RowKey key, std::uint64_t fence, const Terms& terms);
+  // From exactly the row that was judged; with the fence after its.
+  bool take_from(RowKey key, const Row& judged, const Terms& terms);
+  // Makes the row. False: there is one.
+  bool add(RowKey key, const Terms& terms, std::uint64_t first_fence, std::string_view ns, std::string_view name);
 
   bool let_go(RowKey key, std::uint64_t fence);
   // `now` as Row::expires.
@@ -97,7 +98,6 @@ class Rows {
  private:
   void bind(SQLite::Statement& statement, RowKey key, const Terms& terms);
   static Row row_of(SQLite::Statement& statement);
-  std::optional<std::uint64_t> fence_granted(SQLite::Statement& statement);
   bool changed(SQLite::Statement& statement);
 
   SQLite::Database& database_;

@@ -23,7 +23,8 @@ namespace sherlock {
 
 class __attribute__((visibility("hidden"))) SqliteLock::Impl {
  public:
-  Impl(const std::string& key, SqliteClient client);
+  // The store is to be open by `answer_by`.
+  Impl(const std::string& key, SqliteClient client, std::chrono::nanoseconds answer_by);
 
   // The process that made it: a forked child inherits its copy.
   std::uint64_t process() const { return process_; }
@@ -41,16 +42,21 @@ class __attribute__((visibility("hidden"))) SqliteLock::Impl {
   using Store = std::shared_ptr<sqlite::SqliteStore>;
 
   Store store() const;
-  Store reopen() const;
+  Store reopen(const Claim& claim) const;
   template <class Work>
   static void section(const Claim& claim, sqlite::SqliteStore& store, Work work) {
     store.section([&] { return claim.answer_by(); }, work);
   }
   bool let_go_of_row(const Claim& claim, sqlite::SqliteStore& store);
-  std::optional<Grant> try_row(const Claim& claim, sqlite::SqliteStore& store, sqlite::Rows& rows);
+  // Who is to be woken when the gate is left.
+  struct ToWake {
+    local::Entry* entry = nullptr;
+    local::Sleeper sleeper = local::Sleeper::none;
+  };
+  std::optional<Grant> try_row(const Claim& claim, sqlite::SqliteStore& store, sqlite::Rows& rows, ToWake& next);
   local::Found entry(sqlite::SqliteStore& store) const;
   void show_holder(const Claim& claim, sqlite::SqliteStore& store, const sqlite::Row& row);
-  void show_grant(const Claim& claim, sqlite::SqliteStore& store, const local::Found& found, const Grant& grant);
+  ToWake show_grant(const Claim& claim, sqlite::SqliteStore& store, const local::Found& found, const Grant& grant);
   void give_up_place();
 
   const std::uint64_t process_;
@@ -60,7 +66,7 @@ class __attribute__((visibility("hidden"))) SqliteLock::Impl {
   mutable std::mutex store_mutex_;
   mutable Store store_;
   std::atomic<sqlite::SqliteStore*> held_at_{nullptr};  // of the present or last hold; stores are never closed
-  bool row_known_ = false;  // it was there when last asked for: taking it is cheaper than making it
+  std::uint64_t fence_ = 0;  // of the row when it was last seen. 0: never, so that it may have to be made
 
   // Of the one thread that waits.
   local::Waiter waiter_;

@@ -2,17 +2,32 @@
 // The face: every hook goes to the Impl, whose parts are in acquire.cpp, release.cpp and look.cpp.
 #include <sherlock/sqlite_lock.hpp>
 
+#include <algorithm>
+#include <chrono>
 #include <utility>
+
+#include <sherlock/clock.hpp>
 
 #include "backends/sqlite/sqlite_impl.hpp"
 #include "core/failure.hpp"
 #include "posix/process.hpp"
 
 namespace sherlock {
+namespace {
+
+// A lock that is only being made has as long as a verb that does not wait for others: a second is not enough for the last of a thousand processes that
+// start together.
+std::chrono::nanoseconds open_by(Duration timeout) {
+  constexpr Duration kLeast = std::chrono::seconds{1}, kMost = std::chrono::seconds{10};
+  const std::chrono::nanoseconds patience = std::clamp(timeout.ns(), kLeast.ns(), kMost.ns());
+  return clock().monotonic() + patience;
+}
+
+}  // namespace
 
 SqliteLock::SqliteLock(std::string name, Options options, Client client)
     : BaseLock{std::move(name), std::move(options), traits, "sqlite", Threads::one_at_a_time},
-      impl_{detail::guarded(this->name(), backend(), [&] { return new Impl{key(), std::move(client)}; })} {}
+      impl_{detail::guarded(this->name(), backend(), [&] { return new Impl{key(), std::move(client), open_by(timeout())}; })} {}
 
 SqliteLock::~SqliteLock() {
   let_go();
@@ -26,7 +41,7 @@ SqliteLock::~SqliteLock() {
 SqliteLock::Impl& SqliteLock::impl() const {
   Impl* present = impl_.load(std::memory_order_acquire);
   while (present->process() != posix::process_token()) [[unlikely]] {
-    auto* fresh = new Impl{key(), present->client()};
+    auto* fresh = new Impl{key(), present->client(), open_by(timeout())};
     if (impl_.compare_exchange_strong(present, fresh)) {
       posix::leave_to_parent(present);
       return *fresh;
@@ -35,7 +50,6 @@ SqliteLock::Impl& SqliteLock::impl() const {
   }
   return *present;
 }
-
 
 std::optional<Grant> SqliteLock::do_acquire(const Claim& claim) { return impl().acquire(claim); }
 bool SqliteLock::do_release(const Claim& claim) { return impl().release(claim); }

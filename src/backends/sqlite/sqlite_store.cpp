@@ -3,6 +3,7 @@
 
 #include <SQLiteCpp/Exception.h>
 #include <fmt/core.h>
+#include <sqlite3.h>
 #include <sys/file.h>
 #include <time.h>
 #include <unistd.h>
@@ -99,24 +100,24 @@ std::optional<SqliteStore::Where> SqliteStore::locate(const SqliteClient& client
   return where;
 }
 
-std::shared_ptr<SqliteStore> SqliteStore::open(const SqliteClient& client, posix::Missing missing) {
-  return Stores::find_or_open({path_of(client), client.table}, [&] { return open_patiently(client, missing); });
+std::shared_ptr<SqliteStore> SqliteStore::open(const SqliteClient& client, posix::Missing missing, nanoseconds answer_by) {
+  return Stores::find_or_open({path_of(client), client.table}, [&] { return open_patiently(client, missing, answer_by); });
 }
 
-std::shared_ptr<SqliteStore> SqliteStore::open_for_later(const SqliteClient& client) {
-  return Stores::find_or_open({path_of(client), client.table}, [&] { return open_patiently(client, posix::Missing::create); },
+std::shared_ptr<SqliteStore> SqliteStore::open_for_later(const SqliteClient& client, nanoseconds answer_by) {
+  return Stores::find_or_open({path_of(client), client.table}, [&] { return open_patiently(client, posix::Missing::create, answer_by); },
                               [](SqliteStore& store) { return store.there(); });
 }
 
-std::shared_ptr<SqliteStore> SqliteStore::open_patiently(const SqliteClient& client, posix::Missing missing) {
+std::shared_ptr<SqliteStore> SqliteStore::open_patiently(const SqliteClient& client, posix::Missing missing, nanoseconds answer_by) {
   for (int round = 0; round < kManyRounds; ++round) try {
-      return open_present(client, missing);
+      return open_present(client, missing, answer_by);
     } catch (const Moved&) {  // removed or replaced while it was opened
     }
   throw Failure{Errc::busy, path_of(client) + " is being removed or replaced again and again"};
 }
 
-std::shared_ptr<SqliteStore> SqliteStore::open_present(const SqliteClient& client, posix::Missing missing) {
+std::shared_ptr<SqliteStore> SqliteStore::open_present(const SqliteClient& client, posix::Missing missing, nanoseconds answer_by) {
   posix::UniqueFd directory;
   const std::optional<Where> where = locate(client, missing, directory);
   if (!where) return nullptr;
@@ -135,14 +136,14 @@ std::shared_ptr<SqliteStore> SqliteStore::open_present(const SqliteClient& clien
     throw Failure{Errc::cannot_create, fmt::format("{} is not there; it is made by the program whose database it is", where->path),
                   {ENOENT, std::generic_category()}};
   }
-  return std::shared_ptr<SqliteStore>{new SqliteStore{*where, std::move(directory), mode}};
+  return std::shared_ptr<SqliteStore>{new SqliteStore{*where, std::move(directory), mode, answer_by}};
 }
 
-SqliteStore::SqliteStore(Where where, posix::UniqueFd directory, std::optional<unsigned> mode)
+SqliteStore::SqliteStore(Where where, posix::UniqueFd directory, std::optional<unsigned> mode, nanoseconds answer_by)
     : where_{std::move(where)}, table_hash_{hash_of_table(where_.table)}, directory_{std::move(directory)},
       companion_{local::Companion::open({directory_.get(), (where_.name + kCompanion).c_str(), where_.path + kCompanion, mode})},
-      table_{*companion_}, beside_{directory_.get(), where_.name}, gate_{*companion_, table_}, connection_{where_.path, where_.dedicated, where_.path + kCompanion} {
-  const nanoseconds answer_by = clock().monotonic() + std::chrono::seconds{1};
+      table_{*companion_}, beside_{directory_.get(), where_.name}, gate_{*companion_, table_, answer_by},
+      connection_{where_.path, where_.dedicated, where_.path + kCompanion} {
   section([&] { return answer_by; }, [](Rows&) {});
 }
 
@@ -249,6 +250,10 @@ void SqliteStore::raise_floor(std::uint64_t fence) {
   std::uint64_t present = floor.load();
   while (present < fence && !floor.compare_exchange_weak(present, fence)) {
   }
+}
+
+void SqliteStore::check_room() const {
+  if (connection_.log_stuck()) throw_code(SQLITE_FULL, "the disk is full, and what is left is for those who let go", where_.path, ENOSPC);
 }
 
 void SqliteStore::sweep_now_and_then(Rows& rows) {

@@ -28,10 +28,11 @@ namespace sherlock::sqlite {
 
 class SqliteStore {
  public:
-  // Null: it is missing and was not to be made. Throws what posix/file.hpp, local/companion.hpp and schema.hpp throw.
-  static std::shared_ptr<SqliteStore> open(const SqliteClient& client, posix::Missing missing);
+  // Null: it is missing and was not to be made. Many may want to open it at one moment, and each passes the gate: they have until `answer_by`. Throws what
+  // posix/file.hpp, local/companion.hpp, write_gate.hpp and schema.hpp throw.
+  static std::shared_ptr<SqliteStore> open(const SqliteClient& client, posix::Missing missing, std::chrono::nanoseconds answer_by);
   // The same as of the last look at an open one, for a lock that is only being made: it looks when it is used.
-  static std::shared_ptr<SqliteStore> open_for_later(const SqliteClient& client);
+  static std::shared_ptr<SqliteStore> open_for_later(const SqliteClient& client, std::chrono::nanoseconds answer_by);
 
   // The absolute path of a client, as it was given.
   static std::string path_of(const SqliteClient& client);
@@ -68,6 +69,8 @@ class SqliteStore {
     }
   }
 
+  // To be called in the section, before a row is made: throws Full where new rows would take the room that is kept for letting go.
+  void check_room() const;
   // To be called in the section, after a row was made: now and then what nobody uses is forgotten, so that the table stays small.
   void sweep_now_and_then(Rows& rows);
   // What a key's first fence is not to be below.
@@ -82,9 +85,9 @@ class SqliteStore {
   };
   static std::optional<Where> locate(const SqliteClient& client, posix::Missing missing, posix::UniqueFd& directory);
 
-  static std::shared_ptr<SqliteStore> open_patiently(const SqliteClient& client, posix::Missing missing);
-  static std::shared_ptr<SqliteStore> open_present(const SqliteClient& client, posix::Missing missing);
-  SqliteStore(Where where, posix::UniqueFd directory, std::optional<unsigned> mode);
+  static std::shared_ptr<SqliteStore> open_patiently(const SqliteClient& client, posix::Missing missing, std::chrono::nanoseconds answer_by);
+  static std::shared_ptr<SqliteStore> open_present(const SqliteClient& client, posix::Missing missing, std::chrono::nanoseconds answer_by);
+  SqliteStore(Where where, posix::UniqueFd directory, std::optional<unsigned> mode, std::chrono::nanoseconds answer_by);
   bool enter(void* todo, void (*work)(void*, Rows&));
   void wait_for_outsider(int round, std::chrono::nanoseconds answer_by);
   void open_database();

@@ -32,14 +32,14 @@ std::uint64_t taken(const local::Presence& presence, std::uint64_t word) {
 
 }  // namespace
 
-WriteGate::WriteGate(local::Companion& companion, local::Table& table) : companion_{companion}, table_{table} { pin(); }
+WriteGate::WriteGate(local::Companion& companion, local::Table& table, nanoseconds answer_by) : companion_{companion}, table_{table} { pin(answer_by); }
 
 // Entries that nobody uses are given to other keys; a mark keeps this one from it. It is set by whoever has the word, so that who is just
 // about to take the entry away finds another word than the one that was judged.
-void WriteGate::pin() {
+void WriteGate::pin(nanoseconds answer_by) {
   for (;;) {
     found_ = table_.find_or_make(kHash, "", "");
-    const Pass pass = enter([] { return clock().monotonic() + std::chrono::seconds{1}; });
+    const Pass pass = enter([answer_by] { return answer_by; });
     if (!found_.current()) continue;
     found_.entry->marks.fetch_or(local::kAbandoned);
     return;

@@ -16,7 +16,8 @@ namespace sherlock::sqlite {
 
 class WriteGate {
  public:
-  WriteGate(local::Companion& companion, local::Table& table);
+  // Throws as enter().
+  WriteGate(local::Companion& companion, local::Table& table, std::chrono::nanoseconds answer_by);
 
   // Leaves the gate when it goes.
   class Pass {
@@ -41,7 +42,7 @@ class WriteGate {
  private:
   std::uint64_t try_enter();
   std::uint64_t wait_to_enter(std::chrono::nanoseconds answer_by);
-  void pin();
+  void pin(std::chrono::nanoseconds answer_by);
 
   local::Companion& companion_;
   local::Table& table_;

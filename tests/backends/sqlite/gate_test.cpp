@@ -29,7 +29,7 @@ TEST_CASE("one process at a time is inside the database, whoever is killed there
   };
   const Shared<Inside> inside;
   const auto work = [&] {
-    const auto store = SqliteStore::open(SqliteClient{ground.db}, posix::Missing::create);
+    const auto store = SqliteStore::open(SqliteClient{ground.db}, posix::Missing::create, in(15s)());
     for (;;)
       store->section(in(15s), [&](Rows&) {
         // Who was killed in here is not here any more; but nobody may come while we are.
@@ -57,7 +57,7 @@ TEST_CASE("a process that is stopped inside the database makes others say so, at
   const Ground ground;
   Pipe ready;
   Child stopped{[&] {
-    const auto store = SqliteStore::open(SqliteClient{ground.db}, posix::Missing::create);
+    const auto store = SqliteStore::open(SqliteClient{ground.db}, posix::Missing::create, in(15s)());
     store->section(in(5s), [&](Rows&) {
       ready.tell();
       ::raise(SIGSTOP);
@@ -66,7 +66,7 @@ TEST_CASE("a process that is stopped inside the database makes others say so, at
   }};
   REQUIRE(ready.hear());
   const auto store = [&] {
-    const auto e = thrown<BackendException>([&] { (void)ground.lock(); });
+    const auto e = thrown<BackendException>([&] { (void)ground.lock("x", {.timeout = 1s}); });
     CHECK(e.code() == Errc::busy);
     CHECK_THAT(e.what(), says("is it stopped?") && says(std::to_string(stopped.pid())));
   };
@@ -76,9 +76,26 @@ TEST_CASE("a process that is stopped inside the database makes others say so, at
   CHECK(is_free(ground));
 }
 
+TEST_CASE("who opens a database waits for those who are in it, as long as its timeout says and not a mere second", "[sqlite][gate][process]") {
+  const Ground ground;
+  Pipe ready;
+  Child slow{[&] {
+    const auto store = SqliteStore::open(SqliteClient{ground.db}, posix::Missing::create, in(5s)());
+    store->section(in(5s), [&](Rows&) {
+      ready.tell();
+      std::this_thread::sleep_for(1300ms);  // a thousand others, one after the other
+    });
+    return 0;
+  }};
+  REQUIRE(ready.hear());
+  auto lock = ground.lock("x", {.timeout = 30s});
+  CHECK(lock.try_acquire());
+  CHECK(slow.wait() == Exit{0, 0});
+}
+
 TEST_CASE("the gate passes from thread to thread of a process too", "[sqlite][gate]") {
   const Ground ground;
-  const auto store = SqliteStore::open(SqliteClient{ground.db}, posix::Missing::create);
+  const auto store = SqliteStore::open(SqliteClient{ground.db}, posix::Missing::create, in(15s)());
   int inside = 0, overlaps = 0;  // the gate makes them safe
   std::vector<std::thread> threads;
   for (int i = 0; i < 4; ++i)

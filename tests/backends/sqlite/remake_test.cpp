@@ -60,7 +60,7 @@ TEST_CASE("what a power cut left in the middle of the file is found before anybo
     // As it looks after a restart: everything in it is of another time.
     them.run("UPDATE locks SET epoch = 1 WHERE id = 0; PRAGMA wal_checkpoint(TRUNCATE)");
   }
-  const auto page = static_cast<std::streamoff>(std::stol(Outsider{ground.db}.ask("SELECT 1024 * (rootpage - 1) FROM sqlite_schema WHERE name = 'locks'")));
+  const auto page = static_cast<std::streamoff>(std::stol(Outsider{ground.db}.ask("SELECT page_size * (rootpage - 1) FROM sqlite_schema, pragma_page_size WHERE name = 'locks'")));
   std::fstream file{ground.db, std::ios::binary | std::ios::in | std::ios::out};
   REQUIRE(file.seekp(page + 8).write("\xff\xff\xff\xff", 4).flush());
   Child next{[&] { return ground.lock().try_acquire() ? 0 : 1; }};
