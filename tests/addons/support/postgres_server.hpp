@@ -34,15 +34,19 @@ class PostgresServer : public Server {
     start();
   }
   ~PostgresServer() {
-    if (::getpid() != maker_ || !launched()) return;
-    // Ends at once, and leaves no shared memory behind.
+    if (::getpid() == maker_ && launched()) quit();
+  }
+
+  // Ends at once, but leaves no shared memory behind, as kill() does until the next start().
+  void quit() {
     process().signal(SIGQUIT);
     for (const pid_t child : children()) ::kill(child, SIGCONT);
     process().signal(SIGCONT);
     process().wait();
+    kill();
   }
 
-  // Of a server that kill() has ended: with all it knew.
+  // Of a server that kill() or quit() has ended: with all it knew.
   void start() {
     std::vector<std::string> argv{bin("postgres"), "-D", data(), "-k", directory().path(), "-p", std::to_string(port_ ? port_ : 5432),
                                   "-c", port_ ? "listen_addresses=127.0.0.1" : "listen_addresses="};
@@ -56,6 +60,7 @@ class PostgresServer : public Server {
   }
   // A new one on the same place, which knows nothing.
   void start_empty() {
+    if (launched()) quit();
     std::filesystem::remove_all(data());
     make();
     start();
