@@ -5,11 +5,13 @@
 #include <fmt/core.h>
 #include <poll.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <new>
+#include <utility>
 #include <vector>
 
 #include "addons/common/failure.hpp"
@@ -51,14 +53,19 @@ std::string_view sqlstate(const PGresult& result) {
   return state ? state : "";
 }
 
-Connection::Connection(const Settings& settings, Deadline deadline) : settings_{settings} {
-  try {
-    open(deadline);
-    greet(deadline);
-  } catch (...) {
-    PQfinish(connection_);
-    throw;
-  }
+Connection::Connection(const Settings& settings, Deadline deadline) {
+  const std::vector<Settings::Keywords> hosts = settings.hosts(deadline);
+  std::size_t left = hosts.size();
+  for (const Settings::Keywords& host : hosts) try {
+      // One that swallows everything leaves the others their share.
+      const Deadline share = Deadline::in(deadline.left() / static_cast<long>(left--));
+      open(host, share);
+      greet(share);
+      return;
+    } catch (...) {
+      PQfinish(std::exchange(connection_, nullptr));
+      if (left == 0) throw;
+    }
 }
 
 Connection::~Connection() {
@@ -68,10 +75,9 @@ Connection::~Connection() {
     PQfinish(connection_);
 }
 
-void Connection::open(Deadline deadline) {
-  const Settings::Keywords all = settings_.keywords(deadline);
+void Connection::open(const Settings::Keywords& host, Deadline deadline) {
   std::vector<const char*> keywords, values;
-  for (const auto& [keyword, value] : all) {
+  for (const auto& [keyword, value] : host) {
     keywords.push_back(keyword.c_str());
     values.push_back(value.c_str());
   }
@@ -88,7 +94,7 @@ void Connection::open(Deadline deadline) {
   }
   if (PQstatus(connection_) != CONNECTION_OK) {
     const bool password = PQconnectionNeedsPassword(connection_);
-    throw Failure{Errc::unavailable, one_line(settings_.without_secrets(PQerrorMessage(connection_))) +
+    throw Failure{Errc::unavailable, fit(PQerrorMessage(connection_)) +
                                          (password ? "; it wants a password: postgresql://user:password@host, or a passfile" : "")};
   }
   if (PQsetnonblocking(connection_, 1) != 0) broken();
@@ -116,7 +122,7 @@ Result Connection::run(Verb verb, const std::string& sql, std::span<const Argume
     if (!PQsendPrepare(connection_, name.c_str(), sql.c_str(), 0, nullptr)) broken();
     bytes_ = 0;
     auto result = receive(deadline);
-    if (!result) throw Failure{Errc::busy, "no answer in time"};
+    if (!result) give_up();
     if (is_error(**result)) return *std::move(result);
     prepared_.set(number);
   }
@@ -131,13 +137,13 @@ Result Connection::run(Verb verb, const std::string& sql, std::span<const Argume
   if (!PQsendQueryPrepared(connection_, name.c_str(), static_cast<int>(arguments.size()), values.data(), lengths.data(), formats.data(), 0)) broken();
   bytes_ = 0;
   if (auto result = receive(deadline)) return *std::move(result);
-  throw Failure{Errc::busy, "no answer in time"};
+  give_up();
 }
 
 Result Connection::ask(const std::string& sql, Deadline deadline) {
   send(sql);
   if (auto result = receive(deadline)) return *std::move(result);
-  throw Failure{Errc::busy, "no answer in time"};
+  give_up();
 }
 
 void Connection::send(const std::string& sql) {
@@ -186,14 +192,27 @@ bool Connection::take_in(Deadline deadline, int wake) {
   return true;
 }
 
-void Connection::broken() const {
-  throw Broken{Errc::unavailable, "the connection broke: " + one_line(settings_.without_secrets(PQerrorMessage(connection_)))};
+void Connection::broken() const { throw Broken{Errc::unavailable, "the connection broke: " + fit(PQerrorMessage(connection_))}; }
+
+// What was asked and is still on its way is not to arrive when nobody waits for it any more: closing the connection resets it.
+void Connection::give_up() const {
+  const linger none{1, 0};
+  ::setsockopt(PQsocket(connection_), SOL_SOCKET, SO_LINGER, &none, sizeof none);
+  throw Failure{Errc::busy, "no answer in time"};
+}
+
+// To be shown: without the password, wherever libpq had it from.
+std::string Connection::fit(std::string text) const {
+  const std::string_view password = PQpass(connection_);
+  if (!password.empty())
+    for (std::size_t at = 0; (at = text.find(password, at)) != std::string::npos; at += 3) text.replace(at, password.size(), "***");
+  return one_line(std::move(text));
 }
 
 void Connection::throw_error(const PGresult& result) const {
   const char* const text = PQresultErrorField(&result, PG_DIAG_MESSAGE_PRIMARY);
   const std::string_view state = sqlstate(result);
-  postgres::throw_error(state, fmt::format("{} ({})", one_line(settings_.without_secrets(text ? text : PQresultErrorMessage(&result))), printable(state, 5)));
+  postgres::throw_error(state, fmt::format("{} ({})", fit(text ? text : PQresultErrorMessage(&result)), printable(state, 5)));
 }
 
 void Connection::close() noexcept {

@@ -37,7 +37,7 @@ struct Argument {
 
 class Connection {
  public:
-  // Connects, and sees whether this is a server that can keep locks. Failure where that does not work by the deadline.
+  // Connects to the first host that can keep locks. Failure, the last one's, where none can by the deadline.
   Connection(const Settings& settings, Deadline deadline);
   ~Connection();
   Connection(const Connection&) = delete;
@@ -62,12 +62,13 @@ class Connection {
   void close() noexcept;
 
  private:
-  void open(Deadline deadline);
+  void open(const Settings::Keywords& host, Deadline deadline);
   void greet(Deadline deadline);
   bool take_in(Deadline deadline, int wake);
   [[noreturn]] void broken() const;
+  [[noreturn]] void give_up() const;
+  std::string fit(std::string text) const;
 
-  const Settings& settings_;
   const std::uint64_t forks_ = forks();
   PGconn* connection_ = nullptr;
   std::bitset<kVerbs> prepared_;

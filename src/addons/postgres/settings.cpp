@@ -22,7 +22,9 @@ constexpr int kPort = 5432;
 
 // Takes an option of ours out of a URL, so that libpq, which refuses those that it does not know, can read the rest.
 std::optional<std::string> take(std::string& url, std::string_view option) {
-  const auto query = url.find('?');
+  // A '?' before the '@' is of the password.
+  const auto who = url.find_first_of("@/", url.find("://") + 3);
+  const auto query = url.find('?', who != std::string::npos && url[who] == '@' ? who : 0);
   for (auto from = query; from != std::string::npos; from = url.find('&', from + 1)) {
     const auto begin = from + 1, end = std::min(url.find('&', begin), url.size());
     const std::string_view one = std::string_view{url}.substr(begin, end - begin);
@@ -80,11 +82,9 @@ Settings::Settings(std::string_view url) {
   if (!options) refuse("libpq cannot read this address of a postgres server (a letter that wants %XX, or an option that it does not know?): " + form);
   for (const PQconninfoOption* option = options.get(); option->keyword; ++option)
     if (option->val) given_.emplace_back(option->keyword, option->val);
-  password_ = value("password", nullptr);
-
   const std::string user = value("user", nullptr), port = value("port", nullptr), database = value("dbname", nullptr);
-  const std::string host = value("host", nullptr);
-  shown_ = printable(fmt::format("postgresql://{}{}{}{}{}{}", user, password_.empty() ? "" : ":***", user.empty() && password_.empty() ? "" : "@", host,
+  const std::string host = value("host", nullptr), password = value("password", nullptr);
+  shown_ = printable(fmt::format("postgresql://{}{}{}{}{}{}", user, password.empty() ? "" : ":***", user.empty() && password.empty() ? "" : "@", host,
                                  port.empty() ? "" : ":" + port, database.empty() ? "" : "/" + database), 400);
 
   const auto dot = table.find('.');
@@ -100,46 +100,46 @@ std::string Settings::value(std::string_view keyword, const char* environment) c
   return text ? text : "";
 }
 
-std::string Settings::without_secrets(std::string text) const {
-  if (password_.empty()) return text;
-  for (std::size_t at = 0; (at = text.find(password_, at)) != std::string::npos; at += 3) text.replace(at, password_.size(), "***");
-  return text;
-}
-
-Settings::Keywords Settings::keywords(Deadline deadline) const {
+std::vector<Settings::Keywords> Settings::hosts(Deadline deadline) const {
   Keywords all = given_;
-  all.emplace_back("fallback_application_name", "sherlock");
-  if (value("gssencmode", "PGGSSENCMODE").empty()) all.emplace_back("gssencmode", "disable");  // whoever looks for tickets may wait for a server of those
-  const std::string hosts = value("host", "PGHOST");
-  if (hosts.empty() || !value("hostaddr", "PGHOSTADDR").empty()) return all;
-
-  const std::vector<std::string> names = split(hosts), ports = split(value("port", "PGPORT"));
-  std::string host, hostaddr, port;
-  std::optional<Failure> why;
-  const auto add = [&](std::size_t i, const std::string& address) {
-    const std::string& its_port = ports.size() == names.size() ? ports[i] : ports[0];
-    const char* const comma = host.empty() ? "" : ",";
-    host += comma + names[i], hostaddr += comma + address, port += comma + its_port;
+  const auto unless_given = [&](const char* keyword, const char* environment, const char* text) {
+    if (value(keyword, environment).empty()) all.emplace_back(keyword, text);
   };
+  unless_given("fallback_application_name", nullptr, "sherlock");
+  unless_given("gssencmode", "PGGSSENCMODE", "disable");  // whoever looks for tickets may wait for a server of those
+  // Whatever lies between may forget a connection that idles, and a waiter sends nothing.
+  unless_given("keepalives_idle", nullptr, "60");
+  unless_given("keepalives_interval", nullptr, "10");
+  unless_given("keepalives_count", nullptr, "3");
+
+  const std::string list = value("host", "PGHOST");
+  if (list.empty() || !value("hostaddr", "PGHOSTADDR").empty()) return {all};
+  const std::vector<std::string> names = split(list), ports = split(value("port", "PGPORT"));
+  if (ports.size() != 1 && ports.size() != names.size()) return {all};  // which libpq refuses
+  std::erase_if(all, [](const auto& one) { return one.first == "host" || one.first == "port"; });
+  std::vector<Keywords> hosts;
+  std::optional<Failure> why;
   for (std::size_t i = 0; i < names.size(); ++i) {
+    const auto add = [&](const std::string& address) {
+      Keywords& host = hosts.emplace_back(all);
+      host.emplace_back("host", names[i]);
+      if (!address.empty()) host.emplace_back("hostaddr", address);
+      host.emplace_back("port", ports[ports.size() == 1 ? 0 : i]);
+    };
     if (names[i].empty() || names[i].starts_with('/') || names[i].starts_with('@')) {
-      add(i, "");
+      add("");
       continue;
     }
     try {
       Url url;
       url.host = names[i];
-      for (const Address& address : resolve(url, kPort, deadline)) add(i, digits_of(address));
+      for (const Address& address : resolve(url, kPort, deadline)) add(digits_of(address));
     } catch (const Failure& e) {
       why = e;
     }
   }
-  if (host.empty() && why) throw *why;
-  std::erase_if(all, [](const auto& one) { return one.first == "host" || one.first == "port"; });
-  all.emplace_back("host", host);
-  all.emplace_back("hostaddr", hostaddr);
-  if (port.find_first_not_of(',') != std::string::npos) all.emplace_back("port", port);
-  return all;
+  if (hosts.empty()) throw *why;
+  return hosts;
 }
 
 }  // namespace sherlock::addons::postgres

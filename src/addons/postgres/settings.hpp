@@ -20,18 +20,16 @@ class Settings {
   const std::string& shown() const { return shown_; }
   // As SQL writes it: "schema"."name".
   const std::string& table() const { return table_; }
-  // The URL's password, if it has one: nothing that is shown may have it in it.
-  std::string without_secrets(std::string text) const;
 
-  // What libpq connects with: hosts looked up by us, because libpq knows no deadline for that.
+  // What libpq connects with, for each address of each host, at least one: looked up by us and tried in turn by us, because libpq knows no deadline for either.
   using Keywords = std::vector<std::pair<std::string, std::string>>;
-  Keywords keywords(Deadline deadline) const;
+  std::vector<Keywords> hosts(Deadline deadline) const;
 
  private:
   std::string value(std::string_view keyword, const char* environment) const;
 
   Keywords given_;
-  std::string shown_, table_, password_;
+  std::string shown_, table_;
 };
 
 }  // namespace sherlock::addons::postgres

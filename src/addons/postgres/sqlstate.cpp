@@ -26,7 +26,7 @@ void throw_error(std::string_view sqlstate, const std::string& text) {
       {"23", Errc::damaged, "the table is not one of ours: name another one, ?table=schema.name"},
       {"53300", Errc::system, "raise max_connections"},
       {"53", Errc::system, "it is out of space or memory"},
-      {"55P03", Errc::busy, "somebody's transaction keeps the row"},
+      {"55P03", Errc::busy, "somebody's transaction keeps it"},
       {"57014", Errc::busy, "it took too long"},
       {"57P", Errc::unavailable, "try again soon", true},
       {"08", Errc::unavailable, "the connection broke", true},

@@ -6,6 +6,7 @@
 //   fence      of the last grant. The first one is the server's clock in nanoseconds, each grant adds one
 //   owner      of the last grant
 //   released   the last hold was released. Not held is who was released or has expired
+//   done       owner of the hold that was released last, which may be one before: whoever asks again has its answer
 //   abandoned  whether the last grant followed a hold that was not released
 //   expires    when the lease ends, by the server's clock; infinity with `never`
 //   since      of the last grant
@@ -30,19 +31,21 @@ inline constexpr std::array<const char*, kVerbs> kStatements{
     // $1 key, $2 owner, $3 lease in ms or null, $4 note. A row {fence, abandoned, null}; or {null, null, ms until the holder's lease ends or -1}; or none, where
     // somebody was quicker. What is seen to be held is not written to: a row that is only locked costs a commit as well.
     R"(WITH held AS (SELECT expires FROM {T} WHERE key = $1 AND NOT released AND expires > clock_timestamp() AND owner <> $2),
-won AS (INSERT INTO {T} AS had (key, fence, owner, released, abandoned, expires, since, note)
-  SELECT $1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint * 1000, $2, false, false,
+won AS (INSERT INTO {T} AS had (key, fence, owner, released, done, abandoned, expires, since, note)
+  SELECT $1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint * 1000, $2, false, '', false,
     coalesce(clock_timestamp() + $3::bigint * interval '1 millisecond', 'infinity'), clock_timestamp(), $4::bytea WHERE NOT EXISTS (SELECT FROM held)
   ON CONFLICT (key) DO UPDATE SET fence = CASE WHEN had.owner = excluded.owner THEN had.fence ELSE had.fence + 1 END, owner = excluded.owner, released = false,
+    done = CASE WHEN had.done = excluded.owner THEN '' ELSE had.done END,
     abandoned = CASE WHEN had.owner = excluded.owner THEN had.abandoned ELSE NOT had.released END, expires = excluded.expires, since = excluded.since,
     note = excluded.note WHERE had.released OR had.expires <= clock_timestamp() OR had.owner = excluded.owner
   RETURNING fence, abandoned)
 SELECT fence, abandoned::int, null::bigint FROM won
 UNION ALL SELECT null, null, CASE WHEN isfinite(expires) THEN ceil(extract(epoch FROM expires - clock_timestamp()) * 1000)::bigint ELSE -1 END FROM held)",
 
-    // $1 key, $2 owner, $3 hash, $4 channel. A row where it was the owner's, and is released now or was before.
-    R"(WITH done AS (UPDATE {T} SET released = true WHERE key = $1 AND owner = $2 AND (released OR expires > clock_timestamp()) RETURNING key)
-SELECT CASE WHEN NOT pg_try_advisory_xact_lock($3::bigint) THEN pg_notify($4, '') END FROM done)",
+    // $1 key, $2 owner, $3 hash, $4 channel. A row where it was the owner's, and is released now or was before, even if somebody else has it by now.
+    R"(WITH done AS (UPDATE {T} SET released = true, done = owner WHERE key = $1 AND owner = $2 AND (released OR expires > clock_timestamp()) RETURNING key)
+SELECT CASE WHEN NOT pg_try_advisory_xact_lock($3::bigint) THEN pg_notify($4, '')::text END FROM done
+UNION ALL SELECT null FROM {T} WHERE key = $1 AND done = $2 AND owner <> $2)",
 
     // $1 key, $2 owner, $3 lease in ms or null. A row where it is the owner's.
     R"(UPDATE {T} SET expires = coalesce(clock_timestamp() + $3::bigint * interval '1 millisecond', 'infinity')
@@ -66,11 +69,13 @@ FROM {T} WHERE key > $1 ORDER BY key LIMIT 200)",
 
 // Two processes may find the table missing at once: one makes it. {L} is a number that both know.
 inline constexpr const char* kCreate = R"(SELECT pg_advisory_xact_lock({L});
-CREATE TABLE IF NOT EXISTS {T} (key text COLLATE "C" PRIMARY KEY, fence bigint NOT NULL, owner text NOT NULL, released boolean NOT NULL, abandoned boolean NOT NULL,
-  expires timestamptz NOT NULL, since timestamptz NOT NULL, note bytea NOT NULL) WITH (fillfactor = 50))";
+CREATE TABLE IF NOT EXISTS {T} (key text COLLATE "C" PRIMARY KEY, fence bigint NOT NULL, owner text NOT NULL, released boolean NOT NULL, done text NOT NULL,
+  abandoned boolean NOT NULL, expires timestamptz NOT NULL, since timestamptz NOT NULL, note bytea NOT NULL) WITH (fillfactor = 50))";
 
 // An acquire that found no row has drawn a first fence, and one that ends meanwhile may have drawn a greater one: no row goes while anybody is at it.
-inline constexpr const char* kClean = R"(LOCK TABLE {T} IN SHARE ROW EXCLUSIVE MODE;
+// Everybody waits behind whoever waits for a table, so not for long where somebody's transaction is at it; autovacuum gives way after a second.
+inline constexpr const char* kClean = R"(SET LOCAL lock_timeout TO 2000;
+LOCK TABLE {T} IN SHARE ROW EXCLUSIVE MODE;
 WITH gone AS (DELETE FROM {T} WHERE released OR expires < clock_timestamp() - interval '7 days' RETURNING 1) SELECT count(*) FROM gone)";
 
 }  // namespace sherlock::addons::postgres

@@ -9,6 +9,7 @@
 #include "addons/support/blackhole.hpp"
 #include "addons/support/fake_server.hpp"
 #include "addons/support/postgres_server.hpp"
+#include "addons/support/proxy.hpp"
 #include "catch.hpp"
 #include "support/says.hpp"
 
@@ -131,6 +132,36 @@ TEST_CASE("connections that are cut between verbs, or while somebody waits, are 
   CHECK(waiter.held());
 }
 
+TEST_CASE("a release whose answer is lost is done, though somebody else has the lock when it is asked again", "[process]") {
+  REQUIRE_SERVER(PostgresServer);
+  const PostgresServer server{PostgresServer::On::port};
+  server.sql("CREATE ROLE locks LOGIN SUPERUSER PASSWORD 'x'");
+  support::Proxy proxy{server.port()};
+  PostgresLock holder{"x", {}, "postgresql://locks:x@127.0.0.1:" + std::to_string(proxy.port()) + "/postgres"}, look{"x", {}, server.url()};
+  for (int round = 0; round < 5; ++round) {
+    holder.acquire();
+    PostgresLock waiter{"x", {.timeout = 20s, .retry_interval = 1h}, server.url()};
+    std::jthread waits{[&] { waiter.acquire(); }};
+    while (look.holder()->waiting != 1u) std::this_thread::yield();
+    proxy.lose_reply(1);
+    holder.release();
+    waits.join();
+    CHECK(proxy.lost() == round + 1);
+    CHECK(waiter.renew());
+  }
+}
+
+TEST_CASE("a host that swallows everything, or is no use, leaves the next one its share of the time", "[process]") {
+  REQUIRE_SERVER(PostgresServer);
+  const PostgresServer server{PostgresServer::On::port};
+  server.sql("CREATE ROLE locks LOGIN SUPERUSER PASSWORD 'x'");
+  const support::Blackhole blackhole;
+  for (const int first : {blackhole.port(), support::free_port()}) {
+    PostgresLock lock{"x", {}, "postgresql://locks:x@127.0.0.1:" + std::to_string(first) + ",127.0.0.1:" + std::to_string(server.port()) + "/postgres"};
+    CHECK(lock.try_acquire());
+  }
+}
+
 TEST_CASE("a row that somebody else's transaction keeps makes a try busy, never refused, and it is free again afterwards", "[process]") {
   REQUIRE_SERVER(PostgresServer);
   const PostgresServer server;
@@ -141,6 +172,12 @@ TEST_CASE("a row that somebody else's transaction keeps makes a try busy, never 
                           "BEGIN; SELECT * FROM sherlock_locks FOR UPDATE; SELECT pg_sleep(30)"}};
   while (server.sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") != "1") std::this_thread::yield();
   CHECK(failure_of([&] { static_cast<void>(lock.try_acquire()); }).code() == Errc::busy);
+  // Nor does clean() wait for it, and all others behind clean().
+  const auto before = std::chrono::steady_clock::now();
+  CHECK(failure_of([&] { PostgresLock::clean(server.url()); }).code() == Errc::busy);
+  CHECK(std::chrono::steady_clock::now() - before < 10s);
+  PostgresLock another{"y", {}, server.url()};
+  CHECK(another.try_acquire());
   server.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'");
   CHECK(lock.try_acquire());
 }
@@ -239,6 +276,15 @@ TEST_CASE("whatever a stranger answers is an exception in time, shows no secret,
       CHECK_THAT(said, !says("hush"));
     }
   }
+}
+
+TEST_CASE("a password from a file is not shown either", "[process]") {
+  const support::FakeServer stranger = saying({message('R', number32(3)), message('E', text0("SFATAL") + text0("C28P01") + text0("Mit is hush!") + std::string(1, '\0'))});
+  const support::TempDir directory;
+  const std::string file = directory.write("passfile", "*:*:*:me:hush\n");
+  std::filesystem::permissions(file, std::filesystem::perms::owner_read);
+  PostgresLock lock{"x", {}, "postgresql://me@127.0.0.1:" + std::to_string(stranger.port()) + "/db?sslmode=disable&passfile=" + file};
+  CHECK_THAT(failure_of([&] { static_cast<void>(lock.try_acquire()); }).what(), says("it is ***!") && !says("hush"));
 }
 
 TEST_CASE("somebody in between who hands out other people's connections is refused, and so is a standby") {

@@ -162,6 +162,7 @@ TEST_CASE("what makes no sense in a URL is refused when it is configured, before
   CHECK_THROWS_WITH(PostgresLock::connect("postgresql://me:hush@host/db?table=x'y"), says("small letters") && !says("hush"));
   CHECK_THROWS_AS(PostgresLock::connect("host"), ConfigurationException);
   CHECK_THROWS_AS(PostgresLock::connect(""), ConfigurationException);
+  CHECK(PostgresLock::Client{"postgresql://me:hu?table=sh@host?table=x"}.text() == "postgresql://me:***@host");
   CHECK(PostgresLock::Client{"postgresql://me:hush@host:77/db?sslmode=require&table=a.b&connect_timeout=3"}.text() == "postgresql://me:***@host:77/db");
   CHECK(PostgresLock::Client{"postgresql://me@host?table=a&password=hush"}.text() == "postgresql://me:***@host");
 }
@@ -192,6 +193,31 @@ TEST_CASE("users and passwords open the server, and are never shown") {
   CHECK(lock.holder()->label == lock.label());
   CHECK_FALSE(waiter.try_acquire_for(20ms));
   lock.release();
+}
+
+TEST_CASE("a server with TLS is trusted when its certificate is, and only then") {
+  REQUIRE_SERVER(PostgresServer);
+  if (!support::installed("openssl")) {
+    std::printf("skipped: openssl is not installed (tools/setup does it)\n");
+    return;
+  }
+  const PostgresServer server{PostgresServer::On::tls};
+  server.sql("CREATE ROLE locks LOGIN SUPERUSER PASSWORD 'x'");
+  const auto url = [&](const std::string& host, const std::string& trusted) {
+    return "postgresql://locks:x@" + host + ":" + std::to_string(server.port()) + "/postgres?sslmode=verify-full&sslrootcert=" + trusted;
+  };
+  const std::string trusting = url("localhost", server.certificate());
+  PostgresLock lock{"x", {}, trusting}, waiter{"x", {.timeout = 20s, .retry_interval = 1h}, trusting};
+  lock.acquire();
+  CHECK(server.sql("SELECT bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE application_name = 'sherlock'") == "t");
+  std::jthread waits{[&] { waiter.acquire(); }};
+  while (lock.holder()->waiting != 1u) std::this_thread::yield();
+  lock.release();
+  waits.join();
+  CHECK(waiter.held());
+  PostgresLock elsewhere{"x", {}, url("127.0.0.1", server.certificate())}, stranger{"x", {}, url("localhost", "/etc/ssl/certs/ca-certificates.crt")};
+  CHECK_THROWS_WITH(elsewhere.try_acquire(), says("certificate") && says("127.0.0.1"));
+  CHECK_THROWS_WITH(stranger.try_acquire(), says("certif"));
 }
 
 TEST_CASE("a server that takes no writes says so") {

@@ -22,8 +22,8 @@ class PostgresServer : public Server {
  public:
   static constexpr const char* program = "initdb";
 
-  enum class On { socket, port };
-  explicit PostgresServer(On on = On::socket, std::vector<std::string> more = {}) : port_{on == On::port ? free_port() : 0}, more_{std::move(more)} {
+  enum class On { socket, port, tls };  // the socket always; a port of loopback; a port that speaks TLS as well, with a certificate for "localhost"
+  explicit PostgresServer(On on = On::socket, std::vector<std::string> more = {}) : port_{on != On::socket ? free_port() : 0}, tls_{on == On::tls}, more_{std::move(more)} {
     if (::getuid() == 0) {
       const passwd* user = ::getpwnam("postgres");
       if (!user && !(user = ::getpwnam("nobody"))) throw std::runtime_error{"no user for the server"};
@@ -54,6 +54,7 @@ class PostgresServer : public Server {
       argv.emplace_back("-c");
       argv.emplace_back(setting);
     }
+    if (tls_) argv.insert(argv.end(), {"-c", "ssl=on"});
     argv.insert(argv.end(), more_.begin(), more_.end());
     launch(argv, [this] { become(); });
     wait_until([this] { return sql("SELECT 1") == "1"; });
@@ -78,6 +79,7 @@ class PostgresServer : public Server {
 
   std::string socket() const { return directory() / (".s.PGSQL." + std::to_string(port_ ? port_ : 5432)); }
   int port() const { return port_; }
+  std::string certificate() const { return data() + "/server.crt"; }
   std::string url(const std::string& options = {}) const {
     return "postgresql:///postgres?host=" + directory().path() + "&user=sherlock" + (port_ ? "&port=" + std::to_string(port_) : "") +
            (options.empty() ? "" : '&' + options);
@@ -110,6 +112,11 @@ class PostgresServer : public Server {
     launch({bin("initdb"), "-D", data(), "-U", "sherlock", "-E", "UTF8", "--no-locale", "--auth-local=trust", "--auth-host=scram-sha-256", "--no-sync"},
            [this] { become(); });
     if (process().wait(kPatience) != Exit{0, 0}) throw std::runtime_error{"initdb: " + directory().read("log")};
+    if (!tls_) return;
+    launch({"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext",
+            "subjectAltName=DNS:localhost", "-keyout", data() + "/server.key", "-out", certificate()},
+           [this] { become(); });
+    if (process().wait(kPatience) != Exit{0, 0}) throw std::runtime_error{"openssl: " + directory().read("log")};
   }
   std::vector<pid_t> children() const {
     const std::string number = std::to_string(pid());
@@ -120,6 +127,7 @@ class PostgresServer : public Server {
   }
 
   const int port_;
+  const bool tls_;
   const std::vector<std::string> more_;
   uid_t uid_ = 0;
   gid_t gid_ = 0;
