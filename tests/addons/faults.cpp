@@ -31,6 +31,7 @@ class Play {
  public:
   Play(const FaultSubject& subject, const FaultPlan& plan) : subject_{subject}, plan_{plan}, chance_{plan.seed} {
     for (int me : {0, 1}) start(me);
+    children_.emplace_back([&] { return watch_machine(); });
     proxy_.emplace(subject.server);
     board_->port = proxy_->port();
   }
@@ -66,6 +67,17 @@ class Play {
       while (board_->port == 0) pause(1ms);
       return Contender{subject_, plan_, me == 0 ? subject_.through(board_->port) : subject_.direct, *board_, me}.run();
     });
+  }
+
+  int watch_machine() {
+    ::alarm(0);
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    for (std::int64_t last = boottime(), now; !board_->end; last = now) {
+      pause(10ms);
+      now = boottime();
+      if (now - last > nanoseconds{500ms}.count()) board_->stood += now - last;
+    }
+    return 0;
   }
 
   // Neither stands still where it should not.
