@@ -3,6 +3,7 @@
 #include <sherlock/addons/postgres_lock.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <thread>
 
 #include "addons/support/postgres_server.hpp"
@@ -74,6 +75,28 @@ TEST_CASE("a waiter is counted while it waits, and keeps no ear on a server when
   }
 }
 
+TEST_CASE("no release is missed by those who wait, however many come and go", "[process]") {
+  REQUIRE_SERVER(PostgresServer);
+  const PostgresServer server;
+  std::atomic<int> holders{0}, wrong{0}, failed{0};
+  std::vector<std::jthread> threads;
+  for (int i = 0; i < 4; ++i)
+    threads.emplace_back([&] {
+      PostgresLock lock{"x", {.timeout = 60s, .retry_interval = 1h}, server.url()};
+      for (int round = 0; round < 100; ++round) try {
+          lock.acquire();
+          if (++holders != 1) ++wrong;
+          --holders;
+          lock.release();
+        } catch (const sherlock::LockException&) {
+          ++failed;
+        }
+    });
+  threads.clear();
+  CHECK(wrong == 0);
+  CHECK(failed == 0);
+}
+
 TEST_CASE("fences go on when rows are removed, and when the table is") {
   REQUIRE_SERVER(PostgresServer);
   const PostgresServer server;
@@ -90,7 +113,11 @@ TEST_CASE("fences go on when rows are removed, and when the table is") {
   lock.acquire();
   CHECK(lock.fence() > first + 1);
   CHECK_FALSE(lock.abandoned());  // it is not known any more
+  const auto last = lock.fence();
   lock.release();
+  CHECK(PostgresLock::clean(server.url()) == 1);
+  lock.acquire();
+  CHECK(lock.fence() > last);
 }
 
 TEST_CASE("the table is made once, however many processes find it missing") {

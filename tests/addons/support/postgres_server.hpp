@@ -8,7 +8,9 @@
 #pragma once
 
 #include <grp.h>
+#include <poll.h>
 #include <pwd.h>
+#include <sys/syscall.h>
 
 #include <sstream>
 #include <string>
@@ -37,13 +39,28 @@ class PostgresServer : public Server {
     if (::getpid() == maker_ && launched()) quit();
   }
 
+  // With all its processes, and comes back when the last of them is gone: no other starts on the same place as long as there is one.
+  void kill() {
+    if (!launched()) return;
+    std::vector<pollfd> ends;
+    for (const pid_t child : children()) {
+      const auto end = static_cast<int>(::syscall(SYS_pidfd_open, child, 0));
+      if (end >= 0) ends.push_back({end, POLLIN, 0});
+      ::kill(child, SIGKILL);
+    }
+    Server::kill();
+    for (pollfd& end : ends) {
+      ::poll(&end, 1, 10000);
+      ::close(end.fd);
+    }
+  }
   // Ends at once, but leaves no shared memory behind, as kill() does until the next start().
   void quit() {
     process().signal(SIGQUIT);
     for (const pid_t child : children()) ::kill(child, SIGCONT);
     process().signal(SIGCONT);
     process().wait();
-    kill();
+    Server::kill();
   }
 
   // Of a server that kill() or quit() has ended: with all it knew.
