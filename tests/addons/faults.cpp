@@ -83,7 +83,7 @@ class Play {
   // Neither stands still where it should not.
   bool alive() {
     for (const Seat& seat : board_->seats)
-      if (boottime() - std::max(seat.round.load(), seat.beat.load()) > nanoseconds{20 * plan_.lease + 20s}.count()) {
+      if (boottime() - std::max(seat.round.load(), seat.beat.load()) > nanoseconds{20 * plan_.lease + 20s}.count() + board_->stood) {
         ++board_->hangs;
         return false;
       }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <libpq-fe.h>
+#include <poll.h>
 
 #include <sherlock/addons/postgres_lock.hpp>
 
@@ -32,6 +33,41 @@ std::string statement(postgres::Verb verb) {
   return text;
 }
 
+// What a hand-off takes at least: the same release, which notifies a bare listener, and the same acquire by whoever is notified.
+void bare_hand_off(const std::string& url, int repetitions) {
+  const Connection releaser{PQconnectdb(url.c_str()), &PQfinish}, listener{PQconnectdb(url.c_str()), &PQfinish}, taker{PQconnectdb(url.c_str()), &PQfinish};
+  must(PQprepare(releaser.get(), "acquire", statement(postgres::Verb::acquire).c_str(), 0, nullptr));
+  must(PQprepare(releaser.get(), "release", statement(postgres::Verb::release).c_str(), 0, nullptr));
+  must(PQprepare(releaser.get(), "ping", "SELECT 1", 0, nullptr));
+  must(PQprepare(taker.get(), "acquire", statement(postgres::Verb::acquire).c_str(), 0, nullptr));
+  must(PQexec(listener.get(), "LISTEN bare; SELECT pg_advisory_lock_shared(987654321)"));
+  std::vector<double> times, ratios;
+  for (int i = 0; i < repetitions; ++i) {
+    const std::string first = std::to_string(2 * i), second = std::to_string(2 * i + 1);
+    run(releaser.get(), "acquire", {"bare-hand-off", first.c_str(), "66667", kNote});
+    std::atomic<bench::Time::time_point> granted{};
+    std::jthread waits{[&] {
+      pollfd polled{PQsocket(listener.get()), POLLIN, 0};
+      PGnotify* told = nullptr;
+      while (!(told = PQnotifies(listener.get())))
+        if (::poll(&polled, 1, 20000) != 1 || !PQconsumeInput(listener.get())) throw std::runtime_error{"the bare client was not notified"};
+      PQfreemem(told);
+      run(taker.get(), "acquire", {"bare-hand-off", second.c_str(), "66667", kNote});
+      granted = bench::Time::now();
+    }};
+    std::this_thread::sleep_for(std::chrono::milliseconds{2});
+    const double trip = bench::us_each(1, [&] { run(releaser.get(), "ping", {}); });
+    std::this_thread::sleep_for(std::chrono::milliseconds{2});
+    const auto begin = bench::Time::now();
+    run(releaser.get(), "release", {"bare-hand-off", first.c_str(), "987654321", "bare"});
+    waits.join();
+    times.push_back(std::chrono::duration<double, std::micro>(granted.load() - begin).count());
+    ratios.push_back(times.back() / trip);
+    run(releaser.get(), "release", {"bare-hand-off", second.c_str(), "123456789", "bare"});
+  }
+  std::printf("%-12s hand-off by the bare client %8.1f us, in round trips: %.2f x\n", "postgres", bench::median(times), bench::median(ratios));
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -45,6 +81,7 @@ int main(int argc, char** argv) {
   must(PQprepare(connection.get(), "acquire", statement(postgres::Verb::acquire).c_str(), 0, nullptr));
   must(PQprepare(connection.get(), "release", statement(postgres::Verb::release).c_str(), 0, nullptr));
   must(PQprepare(connection.get(), "ping", "SELECT 1", 0, nullptr));
+  bare_hand_off(server.url(), argc > 1 ? 5 : 201);
   long hold = 0;
   return bench::run({.name = "postgres",
                      .bare_pair =
