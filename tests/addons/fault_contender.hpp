@@ -49,6 +49,7 @@ struct Board {
   std::atomic<bool> end{false};
   std::atomic<std::int64_t> forgot{0};  // when the server did, last
   std::atomic<std::uint64_t> fence{0};  // of the last grant
+  std::atomic<std::int64_t> stood{0};   // how long the machine has run nobody, altogether: a virtual one may be halted
   std::atomic<int> acquisitions{0}, overlaps{0}, untold{0}, fences{0}, hangs{0}, forgotten{0}, late{0}, losses{0}, errors{0};
 };
 
@@ -104,8 +105,13 @@ class Contender {
       const nanoseconds limit;
       const std::int64_t began = boottime();
       const int stops = c.mine_.stops;
+      const std::int64_t stood = c.board_.stood;
       ~Watch() {
-        if (boottime() - began > limit.count() && c.mine_.stops == stops) ++c.board_.hangs;
+        const std::int64_t took = boottime() - began;
+        if (took > limit.count() && c.mine_.stops == stops) {
+          std::this_thread::sleep_for(100ms);  // so that whoever counts `stood` has done so
+          if (took - (c.board_.stood - stood) > limit.count()) ++c.board_.hangs;
+        }
         c.mine_.round = boottime();
       }
     } watch{*this, limit + plan_.slack};

@@ -31,6 +31,7 @@ class Play {
  public:
   Play(const FaultSubject& subject, const FaultPlan& plan) : subject_{subject}, plan_{plan}, chance_{plan.seed} {
     for (int me : {0, 1}) start(me);
+    children_.emplace_back([&] { return watch_machine(); });
     proxy_.emplace(subject.server);
     board_->port = proxy_->port();
   }
@@ -68,10 +69,21 @@ class Play {
     });
   }
 
+  int watch_machine() {
+    ::alarm(0);
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    for (std::int64_t last = boottime(), now; !board_->end; last = now) {
+      pause(10ms);
+      now = boottime();
+      if (now - last > nanoseconds{500ms}.count()) board_->stood += now - last;
+    }
+    return 0;
+  }
+
   // Neither stands still where it should not.
   bool alive() {
     for (const Seat& seat : board_->seats)
-      if (boottime() - std::max(seat.round.load(), seat.beat.load()) > nanoseconds{20 * plan_.lease + 20s}.count()) {
+      if (boottime() - std::max(seat.round.load(), seat.beat.load()) > nanoseconds{20 * plan_.lease + 20s}.count() + board_->stood) {
         ++board_->hangs;
         return false;
       }

@@ -7,7 +7,8 @@
 //   untold    one was granted the lock before the other, whose hold that ended, was told; or was never told
 //   fences    a later grant had no larger fence
 //   hangs     a verb took longer than its timeout and the time that its store may take to answer
-// Not counted: what follows from a server that forgot what it had granted, and what was told late by a process that had not been running at that time.
+// Not counted: what follows from a server that forgot what it had granted, what was told late by a process that had not been running at that time,
+// and the time in which the whole machine stood still.
 #pragma once
 
 #include <sys/types.h>

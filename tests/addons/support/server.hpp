@@ -16,6 +16,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -109,10 +110,11 @@ class Server {
  protected:
   Server() = default;
 
-  // No alarm of a test's child ends it, but the death of the test does.
-  void launch(const std::vector<std::string>& argv) {
+  // No alarm of a test's child ends it, but the death of the test does. `become` is called in it first.
+  void launch(const std::vector<std::string>& argv, const std::function<void()>& become = {}) {
     process_ = std::make_unique<Child>([&] {
       ::alarm(0);
+      if (become) become();
       ::prctl(PR_SET_PDEATHSIG, SIGKILL);
       const int log = ::open((directory_ / "log").c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
       const int nothing = ::open("/dev/null", O_RDONLY);
@@ -135,6 +137,8 @@ class Server {
   }
 
   const TempDir& directory() const { return directory_; }
+  Child& process() { return *process_; }
+  bool launched() const { return process_ != nullptr; }
 
  private:
   TempDir directory_;

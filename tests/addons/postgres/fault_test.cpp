@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: MIT
+// Servers that stop, die, forget, cut connections, have somebody in between, are not there, or talk nonsense.
+#include <sherlock/addons/postgres_lock.hpp>
+
+#include <atomic>
+#include <map>
+#include <thread>
+
+#include "addons/support/blackhole.hpp"
+#include "addons/support/fake_server.hpp"
+#include "addons/support/postgres_server.hpp"
+#include "addons/support/proxy.hpp"
+#include "catch.hpp"
+#include "support/says.hpp"
+
+using namespace std::chrono_literals;
+using sherlock::PostgresLock, sherlock::BackendException, sherlock::Errc;
+using support::PostgresServer, support::says;
+
+namespace {
+
+template <class Ask>
+BackendException failure_of(Ask ask) {
+  try {
+    ask();
+  } catch (const BackendException& e) {
+    return e;
+  }
+  throw std::runtime_error{"no BackendException was thrown"};
+}
+
+std::string loopback(int port) { return "postgresql://me:hush@127.0.0.1:" + std::to_string(port) + "/db?sslmode=disable"; }
+
+}  // namespace
+
+TEST_CASE("a server that is stopped past the lease: the holder knows before anybody is let in", "[process]") {
+  REQUIRE_SERVER(PostgresServer);
+  PostgresServer server;
+  std::atomic<int> told{0};
+  PostgresLock holder{"x", {.expire = 1s, .on_lost = [&](const sherlock::LockException&) { ++told; }}, server.url()};
+  PostgresLock next{"x", {.timeout = 20s}, server.url()};
+  holder.acquire();
+  const auto fence = holder.fence();
+  server.stop();
+  const auto before = std::chrono::steady_clock::now();
+  CHECK(failure_of([&] { static_cast<void>(holder.renew()); }).code() == Errc::busy);
+  CHECK(std::chrono::steady_clock::now() - before < 5s);  // its patience is 10 s: it gave up with the lease
+  CHECK_FALSE(holder.held());
+  server.resume();
+  next.acquire();
+  CHECK_FALSE(holder.held());
+  CHECK_FALSE(holder.renew());
+  CHECK(told == 1);
+  CHECK(next.fence() > fence);
+  CHECK(next.held());
+}
+
+TEST_CASE("a server that is stopped makes every verb throw in its time", "[process]") {
+  REQUIRE_SERVER(PostgresServer);
+  PostgresServer server;
+  PostgresLock held{"held", {.timeout = 100ms}, server.url()}, other{"other", {.timeout = 100ms}, server.url()};
+  held.acquire();
+  server.stop();
+  for (const auto& ask : std::initializer_list<std::function<void()>>{
+           [&] { static_cast<void>(other.try_acquire()); }, [&] { other.acquire(); }, [&] { held.release(); }, [&] { static_cast<void>(held.renew()); },
+           [&] { static_cast<void>(other.locked()); }, [&] { static_cast<void>(other.holder()); }}) {
+    const auto before = std::chrono::steady_clock::now();
+    const BackendException e = failure_of(ask);
+    CHECK(e.code() == Errc::busy);
+    CHECK_THAT(e.what(), says("postgresql://"));
+    CHECK(std::chrono::steady_clock::now() - before < 4s);
+  }
+  server.resume();
+  held.release();
+  // What was asked of `other` and never answered was done when the server went on, for an owner who knows and may ask again.
+  CHECK(other.try_acquire());
+}
+
+TEST_CASE("a try that had no answer is taken back when its lock object ends", "[process]") {
+  REQUIRE_SERVER(PostgresServer);
+  PostgresServer server;
+  PostgresLock look{"x", {}, server.url()};
+  look.acquire();  // the table is there, and a connection
+  look.release();
+  {
+    PostgresLock doubtful{"x", {.expire = sherlock::never, .timeout = 0s}, server.url()};
+    server.stop();
+    CHECK_THROWS_AS(doubtful.try_acquire(), BackendException);
+    server.resume();
+    for (const auto end = std::chrono::steady_clock::now() + support::kPatience; !look.locked() && std::chrono::steady_clock::now() < end;) std::this_thread::yield();
+    CHECK(look.locked());
+  }
+  CHECK_FALSE(look.locked());
+}
+
+TEST_CASE("a server that is killed and started again still has its locks; one that starts empty has lost them, and its next holder has a larger fence", "[process]") {
+  REQUIRE_SERVER(PostgresServer);
+  PostgresServer server;
+  PostgresLock holder{"x", {}, server.url()}, next{"x", {}, server.url()};
+  holder.acquire();
+  const auto fence = holder.fence();
+  server.kill();
+  const BackendException e = failure_of([&] { static_cast<void>(holder.renew()); });
+  CHECK(e.code() == Errc::unavailable);
+  CHECK_THAT(e.what(), says("lock 'x' (postgres): postgresql://"));
+  CHECK(holder.held());  // it may come back
+  server.start();
+  CHECK(holder.renew());
+  CHECK_FALSE(next.try_acquire());
+  server.start_empty();
+  CHECK_FALSE(holder.renew());
+  CHECK_FALSE(holder.held());
+  CHECK(next.try_acquire());
+  CHECK(next.fence() > fence);
+  CHECK_THROWS_AS(holder.release(), sherlock::LockLostException);
+  CHECK(next.renew());
+}
+
+TEST_CASE("connections that are cut between verbs, or while somebody waits, are made anew") {
+  REQUIRE_SERVER(PostgresServer);
+  const PostgresServer server;
+  PostgresLock holder{"x", {}, server.url()}, waiter{"x", {.timeout = 20s, .retry_interval = 50ms}, server.url()};
+  const auto cut = [&] { server.sql("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'sherlock'"); };
+  holder.acquire();
+  cut();
+  CHECK(holder.renew());
+  std::jthread waits{[&] { waiter.acquire(); }};
+  while (holder.holder()->waiting != 1u) std::this_thread::yield();
+  cut();
+  holder.release();
+  waits.join();
+  CHECK(waiter.held());
+}
+
+TEST_CASE("a release whose answer is lost is done, though somebody else has the lock when it is asked again", "[process]") {
+  REQUIRE_SERVER(PostgresServer);
+  const PostgresServer server{PostgresServer::On::port};
+  server.sql("CREATE ROLE locks LOGIN SUPERUSER PASSWORD 'x'");
+  support::Proxy proxy{server.port()};
+  PostgresLock holder{"x", {}, "postgresql://locks:x@127.0.0.1:" + std::to_string(proxy.port()) + "/postgres"}, look{"x", {}, server.url()};
+  for (int round = 0; round < 5; ++round) {
+    holder.acquire();
+    PostgresLock waiter{"x", {.timeout = 20s, .retry_interval = 1h}, server.url()};
+    std::jthread waits{[&] { waiter.acquire(); }};
+    while (look.holder()->waiting != 1u) std::this_thread::yield();
+    proxy.lose_reply(1);
+    holder.release();
+    waits.join();
+    CHECK(proxy.lost() == round + 1);
+    CHECK(waiter.renew());
+  }
+}
+
+TEST_CASE("a host that swallows everything, or is no use, leaves the next one its share of the time", "[process]") {
+  REQUIRE_SERVER(PostgresServer);
+  const PostgresServer server{PostgresServer::On::port};
+  server.sql("CREATE ROLE locks LOGIN SUPERUSER PASSWORD 'x'");
+  const support::Blackhole blackhole;
+  for (const int first : {blackhole.port(), support::free_port()}) {
+    PostgresLock lock{"x", {}, "postgresql://locks:x@127.0.0.1:" + std::to_string(first) + ",127.0.0.1:" + std::to_string(server.port()) + "/postgres"};
+    CHECK(lock.try_acquire());
+  }
+}
+
+TEST_CASE("a row that somebody else's transaction keeps makes a try busy, never refused, and it is free again afterwards", "[process]") {
+  REQUIRE_SERVER(PostgresServer);
+  const PostgresServer server;
+  PostgresLock lock{"x", {}, server.url()};
+  lock.acquire();
+  lock.release();
+  support::Program other{{"sh", "-c", "exec \"$0\" \"$@\"", "psql", "-X", "-h", std::filesystem::path{server.socket()}.parent_path().string(), "-U", "sherlock", "-d", "postgres", "-c",
+                          "BEGIN; SELECT * FROM sherlock_locks FOR UPDATE; SELECT pg_sleep(30)"}};
+  while (server.sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") != "1") std::this_thread::yield();
+  CHECK(failure_of([&] { static_cast<void>(lock.try_acquire()); }).code() == Errc::busy);
+  // Nor does clean() wait for it, and all others behind clean().
+  const auto before = std::chrono::steady_clock::now();
+  CHECK(failure_of([&] { PostgresLock::clean(server.url()); }).code() == Errc::busy);
+  CHECK(std::chrono::steady_clock::now() - before < 10s);
+  PostgresLock another{"y", {}, server.url()};
+  CHECK(another.try_acquire());
+  server.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'");
+  CHECK(lock.try_acquire());
+}
+
+TEST_CASE("an address that swallows everything is an exception in time, and so is one where nobody listens") {
+  const support::Blackhole blackhole;
+  PostgresLock lost{"x", {.timeout = 100ms}, loopback(blackhole.port())};
+  const auto before = std::chrono::steady_clock::now();
+  const BackendException e = failure_of([&] { static_cast<void>(lost.try_acquire()); });
+  CHECK(e.code() == Errc::busy);
+  CHECK_THAT(e.what(), says("127.0.0.1") && says("is the address right") && !says("hush"));
+  CHECK(std::chrono::steady_clock::now() - before >= 1s);  // a try has a second
+  CHECK(std::chrono::steady_clock::now() - before < 4s);
+  PostgresLock nobody{"x", {}, loopback(support::free_port())};
+  const BackendException refused = failure_of([&] { nobody.acquire(); });
+  CHECK(refused.code() == Errc::unavailable);
+  CHECK_THAT(refused.what(), !says("hush"));
+}
+
+namespace {
+
+std::string message(char type, const std::string& body) {
+  const auto length = static_cast<std::uint32_t>(body.size() + 4);
+  std::string all{type};
+  for (const int shift : {24, 16, 8, 0}) all += static_cast<char>(length >> shift & 0xff);
+  return all + body;
+}
+std::string number16(int n) { return {static_cast<char>(n >> 8), static_cast<char>(n)}; }
+std::string number32(long n) { return {static_cast<char>(n >> 24), static_cast<char>(n >> 16), static_cast<char>(n >> 8), static_cast<char>(n)}; }
+std::string text0(const std::string& text) { return text + '\0'; }
+
+const std::string kReady = message('Z', "I");
+// Lets anybody in, as process 7 of version 15.
+const std::string kWelcome = message('R', number32(0)) + message('S', text0("server_version") + text0("15.0")) + message('K', number32(7) + number32(1)) + kReady;
+// A result of one row of these columns.
+std::string row(const std::vector<std::string>& values) {
+  std::string columns = number16(static_cast<int>(values.size())), data = columns;
+  for (const std::string& value : values) {
+    columns += text0("c") + number32(0) + number16(0) + number32(25) + number16(-1) + number32(-1) + number16(0);
+    data += number32(static_cast<long>(value.size())) + value;
+  }
+  return message('T', columns) + message('D', data) + message('C', text0("SELECT 1")) + kReady;
+}
+
+// Says the n-th thing at the n-th that is heard, and the last one from then on.
+support::FakeServer saying(std::vector<std::string> all) {
+  auto turns = std::make_shared<std::map<int, std::size_t>>();
+  return support::FakeServer{[all, turns](int fd, const std::string& heard) {
+    if (heard.empty()) {
+      (*turns)[fd] = 0;
+      return true;
+    }
+    std::size_t& turn = (*turns)[fd];
+    return support::FakeServer::say(fd, all[std::min(turn++, all.size() - 1)]);
+  }};
+}
+
+}  // namespace
+
+TEST_CASE("whatever a stranger answers is an exception in time, shows no secret, and no command of a terminal", "[process]") {
+  const std::string greeting = row({"7", "0"}), parsed = message('1', "") + kReady;
+  const std::string error = message('E', text0("SFATAL") + text0("C28P01") + text0("Mhush \x1b[2J hush" + std::string(20000, 'x')) + std::string(1, '\0'));
+  const std::vector<std::vector<std::string>> all{
+      {"HTTP/1.1 400 Bad Request\r\n\r\n"},
+      {error},
+      {std::string(100, '\0')},
+      {message('R', number32(99))},
+      {message('R', number32(3)), error},                   // it wants the password, and says it
+      {"R\x7f\xff\xff\xff"},
+      {kWelcome, "garbage garbage garbage"},
+      {kWelcome, row({"8", "0"})},                          // a pooler's answer
+      {kWelcome, row({"7", "1"})},                          // a standby
+      {kWelcome, row({"7"})},
+      {kWelcome, message('G', std::string(3, '\0')) + kReady},  // COPY
+      {kWelcome, greeting, error + kReady},
+      {kWelcome, greeting, kReady},
+      {kWelcome, greeting, parsed, row({})},
+      {kWelcome, greeting, parsed, row({"x", "y", "z"})},
+      {kWelcome, greeting, parsed, row({"1", "0", "0", "0"})},
+      {kWelcome, greeting, parsed, row({"99999999999999999999", "0", ""})},
+      {kWelcome, greeting, parsed, message('D', std::string(100, '\xff')) + kReady},
+      {kWelcome, greeting, parsed, "D\x40\x01\x01\x01" + std::string(10'000'000, 'x')},  // does not end
+      {kWelcome, greeting, parsed, message('A', number32(7) + text0("a") + text0("b"))},
+  };
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    INFO(i);
+    const support::FakeServer stranger = saying(all[i]);
+    PostgresLock lock{"x", {.timeout = 200ms, .retry_interval = 50ms}, loopback(stranger.port())};
+    for (const auto& ask : std::initializer_list<std::function<void()>>{[&] { static_cast<void>(lock.try_acquire()); }, [&] { lock.acquire(); },
+                                                                        [&] { static_cast<void>(lock.holder()); }}) {
+      const auto before = std::chrono::steady_clock::now();
+      const std::string said = failure_of(ask).what();
+      CHECK(std::chrono::steady_clock::now() - before < 8s);
+      CHECK(said.size() < 1000);
+      CHECK(said.find('\x1b') == std::string::npos);
+      CHECK_THAT(said, !says("hush"));
+    }
+  }
+}
+
+TEST_CASE("a password from a file is not shown either", "[process]") {
+  const support::FakeServer stranger = saying({message('R', number32(3)), message('E', text0("SFATAL") + text0("C28P01") + text0("Mit is hush!") + std::string(1, '\0'))});
+  const support::TempDir directory;
+  const std::string file = directory.write("passfile", "*:*:*:me:hush\n");
+  std::filesystem::permissions(file, std::filesystem::perms::owner_read);
+  PostgresLock lock{"x", {}, "postgresql://me@127.0.0.1:" + std::to_string(stranger.port()) + "/db?sslmode=disable&passfile=" + file};
+  CHECK_THAT(failure_of([&] { static_cast<void>(lock.try_acquire()); }).what(), says("it is ***!") && !says("hush"));
+}
+
+TEST_CASE("somebody in between who hands out other people's connections is refused, and so is a standby") {
+  const auto said = [](const std::string& greeting) {
+    const support::FakeServer server = saying({kWelcome, greeting});
+    PostgresLock lock{"x", {}, loopback(server.port())};
+    return std::string{failure_of([&] { static_cast<void>(lock.try_acquire()); }).what()};
+  };
+  CHECK_THAT(said(row({"8", "0"})), says("a pooler is in between"));
+  CHECK_THAT(said(row({"7", "1"})), says("it is a standby"));
+}
+
+TEST_CASE("a server that says one byte after the other is given up in time") {
+  const support::FakeServer slow{[](int fd, const std::string& heard) {
+    if (heard.empty()) return true;
+    for (int i = 0; i < 500 && support::FakeServer::say(fd, i == 0 ? "R" : std::string(1, '\0')); ++i) std::this_thread::sleep_for(20ms);
+    return false;
+  }};
+  PostgresLock lock{"x", {.timeout = 100ms}, loopback(slow.port())};
+  const auto before = std::chrono::steady_clock::now();
+  CHECK_THROWS_AS(lock.try_acquire(), BackendException);
+  CHECK(std::chrono::steady_clock::now() - before < 4s);
+}
