@@ -37,6 +37,17 @@ bool anybody_else_has(int fd, std::int64_t start, std::int64_t length) {
   return lock.l_type != F_UNLCK;
 }
 
+// A life word that is not kept is unlocked: the mapping goes, and the thread's list of robust mutexes would lead through it.
+struct UnlockAgain {
+  explicit UnlockAgain(pthread_mutex_t& of) : life{&of} {}
+  ~UnlockAgain() {
+    if (life) pthread_mutex_unlock(life);
+  }
+  UnlockAgain(const UnlockAgain&) = delete;
+  UnlockAgain& operator=(const UnlockAgain&) = delete;
+  pthread_mutex_t* life;
+};
+
 }  // namespace
 
 Presence::Presence(const posix::LockFd& file, Slot* slots) : file_{file}, slots_{slots} {
@@ -61,11 +72,13 @@ Presence::Presence(const posix::LockFd& file, Slot* slots) : file_{file}, slots_
     pthread_mutex_init(&slot.life, &attributes);
     pthread_mutexattr_destroy(&attributes);
     pthread_mutex_trylock(&slot.life);
+    UnlockAgain undo{slot.life};
     posix::futex_wake_all(life(me_));
     SHERLOCK_STEP("presence: the life word is locked");
 
     if (!lock_byte(file.get(), kPresenceByte + index)) continue;  // cannot be, but for a foreign hand in the file
     SHERLOCK_STEP("presence: alive");
+    undo.life = nullptr;
     return;
   }
   throw detail::Failure{Errc::system, "all 4096 places of the store are taken by living processes"};
@@ -82,8 +95,9 @@ void Presence::publish_facts(Slot& slot) const {
   copy(slot.host, posix::host_name());
 }
 
+// False too where the word does not say that this thread has it, because it was written over: unlocking that would leave the list as it is.
 bool Presence::withdraw() {
-  return pthread_mutex_unlock(&slots_[me_.slot].life) == 0;
+  return (life(me_).load() & FUTEX_TID_MASK) == static_cast<std::uint32_t>(gettid()) && pthread_mutex_unlock(&slots_[me_.slot].life) == 0;
 }
 
 bool Presence::alive(Identity who) const {

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "local/companion.hpp"
 
+#include <linux/futex.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -87,6 +90,14 @@ struct stat stat_of(const std::string& file) {
 
 // An entry of the old contents, to see whether they are still there.
 Word64& trace(const Companion& companion) { return companion.entry(0, 77).since; }
+
+// Where the list of robust mutexes of this thread begins; null: it is empty.
+void* first_robust_mutex() {
+  robust_list_head* head = nullptr;
+  std::size_t size = 0;
+  REQUIRE(::syscall(SYS_get_robust_list, 0, &head, &size) == 0);
+  return head->list.next == &head->list ? nullptr : head->list.next;
+}
 
 }  // namespace
 
@@ -203,7 +214,21 @@ TEST_CASE("a companion that cannot be made is an error that names it, and nothin
                          return std::string{e.what()}.find(ground.file()) != std::string::npos;
                        }, "names " + ground.file()));
   CHECK(support::open_descriptors() == descriptors);
+  CHECK(first_robust_mutex() == nullptr);
   CHECK(ground.open()->header().magic.load() == kMagic);
+}
+
+TEST_CASE("a companion that was written over while it was open leaves nothing unmapped in the thread's list of robust mutexes", "[companion]") {
+  const Playground ground;
+  const support::Exit end = support::Child{[&] {
+                              auto companion = ground.open();
+                              std::memset(static_cast<void*>(&companion->slot(companion->presence().me().slot)), 0, sizeof(Slot));
+                              companion.reset();
+                              const auto page = reinterpret_cast<std::uintptr_t>(first_robust_mutex()) & ~std::uintptr_t{4095};
+                              unsigned char there = 0;
+                              return page == 0 || ::mincore(reinterpret_cast<void*>(page), 1, &there) == 0 ? 0 : 1;
+                            }}.wait();
+  CHECK(end.code == 0);
 }
 
 TEST_CASE("a companion of another boot is made anew while nobody is present, and fences go on from where they were", "[companion]") {

@@ -24,15 +24,15 @@ constexpr std::int64_t kSoon = 200'000'000, kOthersSoon = 100'000'000;  // what 
 constexpr nanoseconds kStuck = 2s;                                      // what is broken, on whatever busy machine
 constexpr int kNotAllowed = 77;
 
-enum : int { victim_id, survivor_id, second_id, holder_id };
+enum : int { victim_id, survivor_id, second_id, holder_id, stranger_id };
 
 // One store with those who live in it, and a victim for each play.
 struct Stage {
   explicit Stage(const std::string& backend) : store{backend}, survivor{store, *detector, survivor_id}, second{store, *detector, second_id},
-                                               holder{store, *detector, holder_id} {}
+                                               holder{store, *detector, holder_id}, stranger{store, *detector, stranger_id} {}
   const Shared<Detector> detector;
   const Store store;
-  Agent survivor, second, holder;
+  Agent survivor, second, holder, stranger;  // the last uses locks of other names
   std::uint64_t life = 0;  // of the victim
 };
 
@@ -296,15 +296,14 @@ class Play {
 
   void other_names_go_on() {
     const std::int64_t asked = now_ns();
-    Agent& agent = s_.second.busy() ? s_.holder : s_.second;
-    agent.tell(Verb::use_other);
-    if (!agent.done(kStuck)) {
+    s_.stranger.tell(Verb::use_other);
+    if (!s_.stranger.done(kStuck)) {
       ++f_.stuck;
       return;
     }
-    if (!agent.went_well()) ++f_.failed;
-    f_.others_longest = std::max(f_.others_longest, agent.granted() - asked);
-    if (agent.granted() - asked > kOthersSoon) ++f_.slow;
+    if (!s_.stranger.went_well()) ++f_.failed;
+    f_.others_longest = std::max(f_.others_longest, s_.stranger.granted() - asked);
+    if (s_.stranger.granted() - asked > kOthersSoon) ++f_.slow;
   }
 
   const Scene& scene_;
