@@ -138,11 +138,11 @@ void Connection::open_way() {
 std::string Connection::written() {
   std::string bytes;
   char part[16 * 1024];
-  for (ssize_t got; (got = ::recv(client_.way, part, sizeof part, 0)) != 0;) {
-    if (got > 0)
-      bytes.append(part, static_cast<std::size_t>(got));
-    else if (errno != EINTR)
-      break;
+  for (std::size_t got = sizeof part; got == sizeof part;) {
+    const ssize_t count = ::recv(client_.way, part, sizeof part, 0);
+    if (count < 0 && errno == EINTR) continue;
+    got = count > 0 ? static_cast<std::size_t>(count) : 0;
+    bytes.append(part, got);
   }
   return bytes;
 }

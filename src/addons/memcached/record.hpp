@@ -22,10 +22,11 @@ struct Record {
   std::string note;                              // who the last owner is; see addons/common/facts.hpp
 };
 
-// A record as it was read: no other state of the item ever has the same `cas` while the server lives.
+// A record as it was read: no other state of the item ever has the same `cas` while the server lives. A new one counts from 1 again.
 struct Found {
   Record record;
   std::uint64_t cas = 0;
+  std::uint64_t connections = 0;  // that this process had made by then: those are to the server that gave this `cas`, or broken
 };
 
 std::string encode(const Record& record);

@@ -47,24 +47,23 @@ Server::Server(Url url) : url_{std::move(url)} {
   if (!url_.is_socket() && url_.path.size() > 1) refuse("there is nothing to say after the port");
   if (url_.take("sasl") || url_.take("auth")) refuse("there is no SASL: start the server with --auth-file, and give user and password");
   if (url_.user.empty() && (!url_.password.empty() || !url_.password_file.empty())) refuse("a password belongs to a user: memcached://user:password@host");
-  // What would end the line in which they are sent, or the one word that a user is.
-  if (url_.user.find_first_of(" \r\n") != std::string::npos || url_.password.find_first_of("\r\n") != std::string::npos) refuse("user or password has a blank or a line break in it");
+  // The server takes two words in a line.
+  if ((url_.user + url_.password).find_first_of(" \r\n") != std::string::npos) refuse("user or password has a blank or a line break in it");
   refuse_others(url_, "none other", kBackend);
 }
 
-std::optional<Found> Server::ask(const std::string& key, const Store* store, Deadline deadline, bool* asked_twice) {
+// What `ask` finds on a connection, and once more on a new one where that broke.
+template <class Ask>
+std::optional<Found> Server::answer(Deadline deadline, bool* asked_twice, Ask ask) {
   try {
     for (int broken = 0;;) {
-      std::unique_ptr<Connection> connection = idle_.take();
+      std::unique_ptr<Numbered> connection = idle_.take();
       const bool fresh = !connection;
       try {
-        if (fresh) connection = std::make_unique<Connection>(url_, deadline);
-        const std::optional<Item> item = connection->ask(key, store, deadline);
+        if (fresh) connection = std::make_unique<Numbered>(url_, deadline, made_);
+        auto found = ask(*connection);
         idle_.give_back(std::move(connection));
-        if (!item) return std::nullopt;
-        auto record = decode_record(item->value);
-        if (!record) throw Failure{Errc::damaged, fmt::format("item {} is none of ours: another program uses its key", key)};
-        return Found{*std::move(record), item->cas};
+        return found;
       } catch (const Broken&) {
         if (asked_twice) *asked_twice = true;
         // One that lay idle may have broken long ago: that says nothing of the server.
@@ -76,16 +75,33 @@ std::optional<Found> Server::ask(const std::string& key, const Store* store, Dea
   }
 }
 
-std::optional<Found> Server::get(const std::string& key, Deadline deadline) { return ask(key, nullptr, deadline, nullptr); }
+std::optional<Found> Server::ask(Numbered& connection, const std::string& key, const Store* store, Deadline deadline) {
+  const std::uint64_t connections = made_;
+  const std::optional<Item> item = connection.ask(key, store, deadline);
+  if (!item) return std::nullopt;
+  auto record = decode_record(item->value);
+  if (!record) throw Failure{Errc::damaged, fmt::format("item {} is none of ours: another program uses its key", key)};
+  return Found{*std::move(record), item->cas, connections};
+}
+
+std::optional<Found> Server::get(const std::string& key, Deadline deadline) {
+  return answer(deadline, nullptr, [&](Numbered& connection) { return ask(connection, key, nullptr, deadline); });
+}
 
 std::optional<Found> Server::write(const std::string& key, const std::optional<Found>& seen, const Record& next, Deadline deadline, bool* asked_twice) {
   const std::string text = encode(next);
   const Store store{.value = text, .cas = seen ? std::optional{seen->cas} : std::nullopt, .expire = kept(next)};
-  auto found = ask(key, &store, deadline, asked_twice);
-  // Neither written by us nor changed by anybody else: it was not taken.
-  if (found ? seen && found->cas == seen->cas : !seen)
-    throw Failure{Errc::system, url_.shown() + ": it keeps nothing of what it is given: is its memory full? (-m, and not -M)"};
-  return found;
+  return answer(deadline, asked_twice, [&](Numbered& connection) {
+    // A connection that was made since may lead to a server that was started since, on which this number is another item's.
+    if (seen && connection.number > seen->connections) {
+      auto now = ask(connection, key, nullptr, deadline);
+      if (!now || now->cas != seen->cas || now->record.owner != seen->record.owner || now->record.write != seen->record.write) return now;
+    }
+    auto found = ask(connection, key, &store, deadline);
+    // Neither written by us nor changed by anybody else: it was not taken.
+    if (found ? seen && found->cas == seen->cas : !seen) throw Failure{Errc::system, "it keeps nothing of what it is given: is its memory full?"};
+    return found;
+  });
 }
 
 std::shared_ptr<Sight> Server::sight(std::string_view key) {

@@ -2,6 +2,8 @@
 // A server, as all locks of one URL in this process see it: connections, and what is seen of its locks.
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
@@ -36,10 +38,18 @@ class Server {
   void close(std::string_view key, std::shared_ptr<Sight> sight) noexcept;
 
  private:
-  std::optional<Found> ask(const std::string& key, const Store* store, Deadline deadline, bool* asked_twice);
+  struct Numbered : Connection {
+    Numbered(const Url& url, Deadline deadline, std::atomic<std::uint64_t>& made) : Connection{url, deadline}, number{++made} {}
+    const std::uint64_t number;
+  };
+
+  template <class Ask>
+  std::optional<Found> answer(Deadline deadline, bool* asked_twice, Ask ask);
+  std::optional<Found> ask(Numbered& connection, const std::string& key, const Store* store, Deadline deadline);
 
   Url url_;
-  Pool<Connection> idle_;
+  std::atomic<std::uint64_t> made_{0};
+  Pool<Numbered> idle_;
   std::map<std::string, std::weak_ptr<Sight>, std::less<>> sights_;
 };
 

@@ -63,12 +63,8 @@ int main(int argc, char** argv) {
                            bare.write(false);
                          },
                      .round_trip = [&] { bare.look(); },
-                     // Nothing wakes a waiter: its hand-off is the interval.
-                     .make =
-                         [&](const char* name) {
-                           return std::make_unique<sherlock::MemcachedLock>(
-                               name, sherlock::Options{.timeout = std::chrono::seconds{20}, .retry_interval = std::chrono::milliseconds{1}}, server.url());
-                         },
-                     .counts_waiters = false},
+                     .make = [&](const char* name) { return std::make_unique<sherlock::MemcachedLock>(name, sherlock::Options{}, server.url()); },
+                     .counts_waiters = false,
+                     .wakes = false},
                     argc, argv);
 }
