@@ -203,7 +203,7 @@ std::optional<Item> Connection::read(const std::string& key, std::string_view an
   std::optional<Item> item;
   if (const auto result = next(why)) {
     if (std::string_view{memcached_result_key_value(result.get()), memcached_result_key_length(result.get())} != key) nonsense();
-    item.emplace(std::string{memcached_result_value(result.get()), memcached_result_length(result.get())}, memcached_result_cas(result.get()));
+    item = Item{std::string{memcached_result_value(result.get()), memcached_result_length(result.get())}, memcached_result_cas(result.get())};
     if (next(why)) nonsense();
   }
   if (why != MEMCACHED_END && why != MEMCACHED_NOTFOUND && why != MEMCACHED_SUCCESS) nonsense();
