@@ -7,27 +7,18 @@
 #include <thread>
 #include <vector>
 
-#include "addons/support/blackhole.hpp"
 #include "addons/support/elasticsearch_server.hpp"
+#include "addons/support/failure_of.hpp"
 #include "addons/support/fake_server.hpp"
+#include "addons/support/keeps_time.hpp"
 #include "catch.hpp"
 #include "support/says.hpp"
 
 using namespace std::chrono_literals;
 using sherlock::ElasticsearchLock, sherlock::BackendException, sherlock::Errc;
-using support::ElasticsearchServer, support::says;
+using support::ElasticsearchServer, support::failure_of, support::says;
 
 namespace {
-
-template <class Ask>
-BackendException failure_of(Ask ask) {
-  try {
-    ask();
-  } catch (const BackendException& e) {
-    return e;
-  }
-  throw std::runtime_error{"no BackendException was thrown"};
-}
 
 std::string loopback(int port) { return "http://127.0.0.1:" + std::to_string(port) + "/x"; }
 
@@ -129,55 +120,18 @@ TEST_CASE("a server that is stopped makes every verb throw in its time", "[proce
   REQUIRE_SERVER(ElasticsearchServer);
   ElasticsearchServer server;
   REQUIRE_FAKE(server);
-  ElasticsearchLock held{"held", {.timeout = 100ms}, server.url()}, other{"other", {.timeout = 100ms}, server.url()};
-  held.acquire();
-  server.stop();
-  for (const auto& ask : std::initializer_list<std::function<void()>>{
-           [&] { static_cast<void>(other.try_acquire()); }, [&] { other.acquire(); }, [&] { held.release(); }, [&] { static_cast<void>(held.renew()); },
-           [&] { static_cast<void>(other.locked()); }, [&] { static_cast<void>(other.holder()); }}) {
-    const auto before = std::chrono::steady_clock::now();
-    const BackendException e = failure_of(ask);
-    CHECK(e.code() == Errc::busy);
-    CHECK_THAT(e.what(), says("127.0.0.1"));
-    CHECK(std::chrono::steady_clock::now() - before < 4s);
-  }
-  server.resume();
-  held.release();
-  CHECK(other.try_acquire());
+  support::every_verb_throws_in_its_time<ElasticsearchLock>(server, "127.0.0.1");
 }
 
 TEST_CASE("a server that was killed and starts empty: the hold is lost, and its next holder has a larger fence", "[process]") {
   REQUIRE_SERVER(ElasticsearchServer);
   ElasticsearchServer server;
   REQUIRE_FAKE(server);
-  ElasticsearchLock holder{"x", {}, server.url()}, next{"x", {}, server.url()};
-  holder.acquire();
-  const auto fence = holder.fence();
-  server.kill();
-  const BackendException e = failure_of([&] { static_cast<void>(holder.renew()); });
-  CHECK(e.code() == Errc::unavailable);
-  CHECK_THAT(e.what(), says("lock 'x' (elasticsearch): http://127.0.0.1:") && says("is the server running?"));
-  CHECK(holder.held());  // it may come back
-  server.start();
-  CHECK_FALSE(holder.renew());
-  CHECK_FALSE(holder.held());
-  CHECK(next.try_acquire());
-  CHECK(next.fence() > fence);
-  CHECK_THROWS_AS(holder.release(), sherlock::LockLostException);
-  CHECK(next.renew());
+  support::hold_is_lost_with_what_the_server_knew<ElasticsearchLock>(server, "(elasticsearch): http");
 }
 
 TEST_CASE("an address that swallows everything is an exception in time, and so is one where nobody listens") {
-  const support::Blackhole blackhole;
-  ElasticsearchLock lost{"x", {.timeout = 100ms}, loopback(blackhole.port())};
-  const auto before = std::chrono::steady_clock::now();
-  const BackendException e = failure_of([&] { static_cast<void>(lost.try_acquire()); });
-  CHECK(e.code() == Errc::busy);
-  CHECK_THAT(e.what(), says(loopback(blackhole.port())) && says("is the address right"));
-  CHECK(std::chrono::steady_clock::now() - before >= 1s);  // a try has a second
-  CHECK(std::chrono::steady_clock::now() - before < 4s);
-  ElasticsearchLock nobody{"x", {}, loopback(support::free_port())};
-  CHECK(failure_of([&] { nobody.acquire(); }).code() == Errc::unavailable);
+  support::no_server_is_an_exception_in_time<ElasticsearchLock>(loopback);
 }
 
 TEST_CASE("whatever a stranger answers is an exception in time, and takes no more memory than it is worth") {

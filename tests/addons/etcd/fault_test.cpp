@@ -6,28 +6,19 @@
 #include <thread>
 
 #include "addons/etcd/requests.hpp"
-#include "addons/support/blackhole.hpp"
 #include "addons/support/etcd_server.hpp"
+#include "addons/support/failure_of.hpp"
 #include "addons/support/fake_server.hpp"
-#include "addons/support/losing_proxy.hpp"
+#include "addons/support/keeps_time.hpp"
+#include "addons/support/proxy.hpp"
 #include "catch.hpp"
 #include "support/says.hpp"
 
 using namespace std::chrono_literals;
 using sherlock::EtcdLock, sherlock::BackendException, sherlock::Errc;
-using support::EtcdServer, support::says;
+using support::EtcdServer, support::failure_of, support::says;
 
 namespace {
-
-template <class Ask>
-BackendException failure_of(Ask ask) {
-  try {
-    ask();
-  } catch (const BackendException& e) {
-    return e;
-  }
-  throw std::runtime_error{"no BackendException was thrown"};
-}
 
 std::string loopback(int port) { return "http://127.0.0.1:" + std::to_string(port); }
 
@@ -40,43 +31,13 @@ std::string http(const std::string& body, const std::string& status = "200 OK") 
 TEST_CASE("a server that is stopped past the lease: the holder knows before anybody is let in", "[process]") {
   REQUIRE_SERVER(EtcdServer);
   EtcdServer server;
-  std::atomic<int> told{0};
-  EtcdLock holder{"x", {.expire = 1s, .on_lost = [&](const sherlock::LockException&) { ++told; }}, server.url()};
-  EtcdLock next{"x", {.timeout = 20s}, server.url()};
-  holder.acquire();
-  const auto fence = holder.fence();
-  server.stop();
-  const auto before = std::chrono::steady_clock::now();
-  CHECK(failure_of([&] { static_cast<void>(holder.renew()); }).code() == Errc::busy);
-  CHECK(std::chrono::steady_clock::now() - before < 5s);  // its patience is 10 s: it gave up with the lease
-  CHECK_FALSE(holder.held());
-  server.resume();
-  next.acquire();
-  CHECK_FALSE(holder.held());
-  CHECK_FALSE(holder.renew());
-  CHECK(told == 1);
-  CHECK(next.fence() > fence);
-  CHECK(next.held());
+  support::holder_knows_before_anybody_is_let_in<EtcdLock>(server);
 }
 
 TEST_CASE("a server that is stopped makes every verb throw in its time", "[process]") {
   REQUIRE_SERVER(EtcdServer);
   EtcdServer server;
-  EtcdLock held{"held", {.timeout = 100ms}, server.url()}, other{"other", {.timeout = 100ms}, server.url()};
-  held.acquire();
-  server.stop();
-  for (const auto& ask : std::initializer_list<std::function<void()>>{
-           [&] { static_cast<void>(other.try_acquire()); }, [&] { other.acquire(); }, [&] { held.release(); }, [&] { static_cast<void>(held.renew()); },
-           [&] { static_cast<void>(other.locked()); }, [&] { static_cast<void>(other.holder()); }}) {
-    const auto before = std::chrono::steady_clock::now();
-    const BackendException e = failure_of(ask);
-    CHECK(e.code() == Errc::busy);
-    CHECK_THAT(e.what(), says(server.url()));
-    CHECK(std::chrono::steady_clock::now() - before < 4s);
-  }
-  server.resume();
-  held.release();
-  CHECK(other.try_acquire());
+  support::every_verb_throws_in_its_time<EtcdLock>(server, server.url());
 }
 
 TEST_CASE("a try that had no answer is taken back when its lock object ends", "[process]") {
@@ -132,13 +93,13 @@ TEST_CASE("a server that was killed and starts empty: the hold is lost", "[proce
 TEST_CASE("a lost answer, whichever it is, is asked for again, and what was asked is done once", "[process]") {
   REQUIRE_SERVER(EtcdServer);
   const EtcdServer server;
-  support::LosingProxy proxy{server.port()};
+  support::Proxy proxy{server.port()};
   EtcdLock look{"x", {}, server.url()};
   for (const bool never : {false, true})
     for (int lost = 0; lost < (never ? 4 : 7); ++lost) {
       INFO("never: " << never << ", lost: " << lost);
       EtcdLock lock{"x", {.expire = never ? sherlock::Duration{sherlock::never} : sherlock::Duration{60s}, .timeout = 5s}, loopback(proxy.port())};
-      proxy.lose(lost);
+      proxy.lose_reply(lost + 1);
       lock.acquire();
       CHECK_FALSE(lock.abandoned());
       const auto fence = lock.fence();
@@ -158,7 +119,7 @@ TEST_CASE("a lost answer, whichever it is, is asked for again, and what was aske
 TEST_CASE("five hundred lost answers: never two holders, fences in order, and nobody is told that a hold was lost", "[process]") {
   REQUIRE_SERVER(EtcdServer);
   const EtcdServer server;
-  support::LosingProxy proxy{server.port()};
+  support::Proxy proxy{server.port()};
   std::atomic<int> inside{0}, overlaps{0}, disorders{0}, abandoned{0}, holds{0};
   std::atomic<std::uint64_t> last{0};
   std::vector<std::string> failures(3);
@@ -185,7 +146,7 @@ TEST_CASE("five hundred lost answers: never two holders, fences in order, and no
     const auto end = std::chrono::steady_clock::now() + 100s;
     for (int n = 0; proxy.lost() < 500 && std::chrono::steady_clock::now() < end; ++n) {
       const int before = proxy.lost();
-      proxy.lose(n % 11 + 3);
+      proxy.lose_reply(n % 11 + 4);
       while (proxy.lost() == before && std::chrono::steady_clock::now() < end) std::this_thread::sleep_for(1ms);
     }
   }
@@ -200,7 +161,7 @@ TEST_CASE("five hundred lost answers: never two holders, fences in order, and no
 TEST_CASE("a wait survives that its ear is cut off") {
   REQUIRE_SERVER(EtcdServer);
   const EtcdServer server;
-  support::LosingProxy proxy{server.port()};
+  support::Proxy proxy{server.port()};
   EtcdLock holder{"x", {}, server.url()}, waiter{"x", {.timeout = 20s, .retry_interval = 50ms}, loopback(proxy.port())};
   holder.acquire();
   std::jthread waits{[&] { waiter.acquire(); }};
@@ -214,16 +175,7 @@ TEST_CASE("a wait survives that its ear is cut off") {
 }
 
 TEST_CASE("an address that swallows everything is an exception in time, and so is one where nobody listens") {
-  const support::Blackhole blackhole;
-  EtcdLock lost{"x", {.timeout = 100ms}, loopback(blackhole.port())};
-  const auto before = std::chrono::steady_clock::now();
-  const BackendException e = failure_of([&] { static_cast<void>(lost.try_acquire()); });
-  CHECK(e.code() == Errc::busy);
-  CHECK_THAT(e.what(), says(loopback(blackhole.port())) && says("is the address right"));
-  CHECK(std::chrono::steady_clock::now() - before >= 1s);  // a try has a second
-  CHECK(std::chrono::steady_clock::now() - before < 4s);
-  EtcdLock nobody{"x", {}, loopback(support::free_port())};
-  CHECK(failure_of([&] { nobody.acquire(); }).code() == Errc::unavailable);
+  support::no_server_is_an_exception_in_time<EtcdLock>(loopback);
 }
 
 TEST_CASE("whatever a stranger answers is an exception in time, and takes no more memory than it is worth") {

@@ -6,27 +6,18 @@
 #include <thread>
 
 #include "addons/redis/scripts.hpp"
-#include "addons/support/blackhole.hpp"
+#include "addons/support/failure_of.hpp"
 #include "addons/support/fake_server.hpp"
+#include "addons/support/keeps_time.hpp"
 #include "addons/support/redis_server.hpp"
 #include "catch.hpp"
 #include "support/says.hpp"
 
 using namespace std::chrono_literals;
 using sherlock::RedisLock, sherlock::BackendException, sherlock::Errc;
-using support::RedisServer, support::says;
+using support::RedisServer, support::failure_of, support::says;
 
 namespace {
-
-template <class Ask>
-BackendException failure_of(Ask ask) {
-  try {
-    ask();
-  } catch (const BackendException& e) {
-    return e;
-  }
-  throw std::runtime_error{"no BackendException was thrown"};
-}
 
 std::string loopback(int port) { return "redis://127.0.0.1:" + std::to_string(port); }
 
@@ -35,44 +26,13 @@ std::string loopback(int port) { return "redis://127.0.0.1:" + std::to_string(po
 TEST_CASE("a server that is stopped past the lease: the holder knows before anybody is let in", "[process]") {
   REQUIRE_SERVER(RedisServer);
   RedisServer server;
-  std::atomic<int> told{0};
-  RedisLock holder{"x", {.expire = 1s, .on_lost = [&](const sherlock::LockException&) { ++told; }}, server.url()};
-  RedisLock next{"x", {.timeout = 20s}, server.url()};
-  holder.acquire();
-  const auto fence = holder.fence();
-  server.stop();
-  const auto before = std::chrono::steady_clock::now();
-  CHECK(failure_of([&] { static_cast<void>(holder.renew()); }).code() == Errc::busy);
-  CHECK(std::chrono::steady_clock::now() - before < 5s);  // its patience is 10 s: it gave up with the lease
-  CHECK_FALSE(holder.held());
-  server.resume();
-  next.acquire();
-  CHECK_FALSE(holder.held());
-  CHECK_FALSE(holder.renew());
-  CHECK(told == 1);
-  CHECK(next.fence() > fence);
-  CHECK(next.held());
+  support::holder_knows_before_anybody_is_let_in<RedisLock>(server);
 }
 
 TEST_CASE("a server that is stopped makes every verb throw in its time", "[process]") {
   REQUIRE_SERVER(RedisServer);
   RedisServer server;
-  RedisLock held{"held", {.timeout = 100ms}, server.url()}, other{"other", {.timeout = 100ms}, server.url()};
-  held.acquire();
-  server.stop();
-  for (const auto& ask : std::initializer_list<std::function<void()>>{
-           [&] { static_cast<void>(other.try_acquire()); }, [&] { other.acquire(); }, [&] { held.release(); }, [&] { static_cast<void>(held.renew()); },
-           [&] { static_cast<void>(other.locked()); }, [&] { static_cast<void>(other.holder()); }}) {
-    const auto before = std::chrono::steady_clock::now();
-    const BackendException e = failure_of(ask);
-    CHECK(e.code() == Errc::busy);
-    CHECK_THAT(e.what(), says(server.socket()));
-    CHECK(std::chrono::steady_clock::now() - before < 4s);
-  }
-  server.resume();
-  held.release();
-  // What was asked of `other` and never answered was done when the server went on, for an owner who knows and may ask again.
-  CHECK(other.try_acquire());
+  support::every_verb_throws_in_its_time<RedisLock>(server, server.socket());
 }
 
 TEST_CASE("a try that had no answer is taken back when its lock object ends", "[process]") {
@@ -95,21 +55,7 @@ TEST_CASE("a try that had no answer is taken back when its lock object ends", "[
 TEST_CASE("a server that was killed and starts empty: the hold is lost, and its next holder has a larger fence", "[process]") {
   REQUIRE_SERVER(RedisServer);
   RedisServer server{RedisServer::On::port};
-  RedisLock holder{"x", {}, server.url()}, next{"x", {}, server.url()};
-  holder.acquire();
-  const auto fence = holder.fence();
-  server.kill();
-  const BackendException e = failure_of([&] { static_cast<void>(holder.renew()); });
-  CHECK(e.code() == Errc::unavailable);
-  CHECK_THAT(e.what(), says("lock 'x' (redis): redis://127.0.0.1:") && says("is the server running?"));
-  CHECK(holder.held());  // it may come back
-  server.start();
-  CHECK_FALSE(holder.renew());
-  CHECK_FALSE(holder.held());
-  CHECK(next.try_acquire());
-  CHECK(next.fence() > fence);
-  CHECK_THROWS_AS(holder.release(), sherlock::LockLostException);
-  CHECK(next.renew());
+  support::hold_is_lost_with_what_the_server_knew<RedisLock>(server, "(redis): redis");
 }
 
 TEST_CASE("connections that are cut between verbs, or while somebody waits, are made anew") {
@@ -150,16 +96,7 @@ TEST_CASE("whatever is asked twice, because its answer was lost, is done once") 
 }
 
 TEST_CASE("an address that swallows everything is an exception in time, and so is one where nobody listens") {
-  const support::Blackhole blackhole;
-  RedisLock lost{"x", {.timeout = 100ms}, loopback(blackhole.port())};
-  const auto before = std::chrono::steady_clock::now();
-  const BackendException e = failure_of([&] { static_cast<void>(lost.try_acquire()); });
-  CHECK(e.code() == Errc::busy);
-  CHECK_THAT(e.what(), says(loopback(blackhole.port())) && says("is the address right"));
-  CHECK(std::chrono::steady_clock::now() - before >= 1s);  // a try has a second
-  CHECK(std::chrono::steady_clock::now() - before < 4s);
-  RedisLock nobody{"x", {}, loopback(support::free_port())};
-  CHECK(failure_of([&] { nobody.acquire(); }).code() == Errc::unavailable);
+  support::no_server_is_an_exception_in_time<RedisLock>(loopback);
 }
 
 TEST_CASE("whatever a stranger answers is an exception in time, and takes no more memory than it is worth") {
