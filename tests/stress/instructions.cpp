@@ -46,6 +46,7 @@ struct Scene {
   sherlock::Duration expire = sherlock::never;
   Verb afterwards = Verb::none;  // of the holder: let_go when the victim sleeps, or is hurt; let_go_late when another has had the lock
   Waiters waiters = Waiters::none;
+  bool at_all_names = false;  // one after the other: who is stopped at it may be at the very name that others are to go on with
 };
 
 void nothing(Stage&) {}
@@ -72,11 +73,11 @@ void uses_and_renews(sherlock::BaseLock& lock, const Stage& s) {
   lock.release();
 }
 void releases(sherlock::BaseLock& lock, const Stage&) { lock.release(); }
-void looks(sherlock::BaseLock& lock, const Stage& s) {
+void looks(sherlock::BaseLock& lock, const Stage&) {
   (void)lock.locked();
   (void)lock.holder();
-  (void)s.store.list();
 }
+void lists(sherlock::BaseLock&, const Stage& s) { (void)s.store.list(); }
 void cleans(sherlock::BaseLock&, const Stage& s) { (void)s.store.clean(); }
 
 void do_now(Agent& agent, Verb verb) {
@@ -111,6 +112,7 @@ const std::vector<Scene> kScenes{
     {"take-over by a lease", leased_for_too_long, opens, uses_and_renews, sherlock::Duration{10s}, Verb::let_go_late},
     {"take-over from the dead", dead_holder, opens, uses},
     {"looks", nothing, has_used, looks},
+    {"lists", nothing, has_used, lists, sherlock::never, Verb::none, Waiters::none, true},
     {"clean", nothing, has_used, cleans},
 };
 
@@ -237,7 +239,7 @@ class Play {
     if (!victim.ended() && killed) {
       victim.kill_now(s_);
     } else if (!victim.ended()) {
-      other_names_go_on();
+      if (!scene_.at_all_names) other_names_go_on();
       // And this one, where the victim is not in its way.
       if (!s_.survivor.busy()) s_.survivor.tell(Verb::use);
       nap(200us);
