@@ -32,7 +32,8 @@ bool brief(const Interval& i) { return i.end - i.start < kUntoldBelow; }
 
 // Whoever was granted after another had ended must have the larger fence.
 std::uint64_t fences_back(std::vector<Interval> by_start, Removal removal) {
-  std::erase_if(by_start, [](const Interval& i) { return i.kind == Hold::foreign; });
+  // Whose lease was over before he could write it down never was inside: his successor may have been and gone.
+  std::erase_if(by_start, [](const Interval& i) { return i.kind == Hold::foreign || (i.told && i.end == i.start); });
   std::vector<Interval> by_end = by_start;
   std::sort(by_end.begin(), by_end.end(), [](const Interval& a, const Interval& b) { return a.end < b.end; });
   std::uint64_t wrong = 0, highest = 0;
@@ -47,7 +48,7 @@ std::uint64_t fences_back(std::vector<Interval> by_start, Removal removal) {
 
 }  // namespace
 
-Hold* HoldLog::begin(Hold::Kind kind, int worker, std::int64_t start, std::int64_t deadline, std::uint64_t fence) {
+Hold* HoldLog::begin(Hold::Kind kind, int worker, std::int64_t start, std::int64_t deadline, std::uint64_t fence, std::atomic<Hold*>* open) {
   const std::uint64_t i = used.fetch_add(1);
   if (i >= kMaxHolds) return nullptr;
   Hold& h = hold[i];
@@ -55,6 +56,7 @@ Hold* HoldLog::begin(Hold::Kind kind, int worker, std::int64_t start, std::int64
   h.worker = worker;
   h.deadline = deadline;
   h.fence = fence;
+  if (open) *open = &h;  // before it counts: whoever is killed in between leaves no hold without an end
   h.start = start;
   return &h;
 }
@@ -79,7 +81,7 @@ Verdict judge(HoldLog& log, Removal removal) {
       const bool over = first.kind == Hold::lease && next.kind != Hold::foreign && next.start >= first.deadline;
       if (over && told)
         ++v.late_overlaps;
-      else if (removal != Removal::none && !with_foreigner && (brief(first) || brief(next)))
+      else if (removal != Removal::none && !with_foreigner && std::min(first.end, next.end) - next.start < kUntoldBelow)
         ++v.short_untold;
       else
         ++(over ? v.untold : v.overlaps);

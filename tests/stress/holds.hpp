@@ -28,13 +28,14 @@ struct HoldLog {
   std::atomic<std::uint64_t> used;
   Hold hold[kMaxHolds];
 
-  Hold* begin(Hold::Kind kind, int worker, std::int64_t start, std::int64_t deadline, std::uint64_t fence);
+  // `open`: where whoever may kill the holder finds the hold, to write down its end.
+  Hold* begin(Hold::Kind kind, int worker, std::int64_t start, std::int64_t deadline, std::uint64_t fence, std::atomic<Hold*>* open = nullptr);
 };
 
 struct Verdict {
   std::uint64_t holds = 0, leases = 0, foreign = 0;
   std::uint64_t late_overlaps = 0;    // after the deadline, and told: what a lease allows
-  std::uint64_t short_untold = 0;     // under `untold_below`: what the contract allows when the store is removed
+  std::uint64_t short_untold = 0;     // met for less than kUntoldBelow: what the contract allows when the store is removed
   std::uint64_t overlaps = 0;         // not allowed
   std::uint64_t untold = 0;           // allowed, but the loser was not told
   std::uint64_t false_losses = 0;     // told of a loss before the deadline, with nobody else there
@@ -50,8 +51,8 @@ enum class Removal {
 // Promised is a report when the last look is older than 10 ms; the coarse clock that tells how old it is may be a tick behind.
 inline constexpr std::int64_t kUntoldBelow = 14'000'000;
 
-// Where something is removed, a hold may be lost at any time; one of two that meet must have been told, unless it was
-// short. What is removed is never the file that foreigners lock, where there are any.
+// Where something is removed, a hold may be lost at any time; one of two that meet must have been told, unless they met for
+// a moment only. What is removed is never the file that foreigners lock, where there are any.
 Verdict judge(HoldLog& log, Removal removal);
 
 }  // namespace stress

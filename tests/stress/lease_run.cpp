@@ -40,9 +40,8 @@ void one_hold(State& s, sherlock::BaseLock& lock, int worker, Dice& dice) {
     lock.unlock();
     return;
   }
-  Hold* const hold = s.log.begin(lease ? Hold::lease : Hold::never, worker, now_ns(), lease ? asked + length : INT64_MAX, fence);
+  Hold* const hold = s.log.begin(lease ? Hold::lease : Hold::never, worker, now_ns(), lease ? asked + length : INT64_MAX, fence, &s.open[worker]);
   if (!hold) return lock.unlock();
-  s.open[worker] = hold;
   if (!lock.held()) {  // stopped between its grant and the line above, until its lease was over: it never was inside by its own reckoning
     hold->told = true;
     hold->end = hold->start.load();
