@@ -48,7 +48,8 @@ std::uint64_t fences_back(std::vector<Interval> by_start, Removal removal) {
 
 }  // namespace
 
-Hold* HoldLog::begin(Hold::Kind kind, int worker, std::int64_t start, std::int64_t deadline, std::uint64_t fence, std::atomic<Hold*>* open) {
+Hold* HoldLog::begin(Hold::Kind kind, int worker, std::int64_t start, std::int64_t deadline, std::uint64_t fence,
+                     std::atomic<Hold*>* open) {
   const std::uint64_t i = used.fetch_add(1);
   if (i >= kMaxHolds) return nullptr;
   Hold& h = hold[i];
