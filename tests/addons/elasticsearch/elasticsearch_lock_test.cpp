@@ -38,7 +38,7 @@ TEST_CASE("a lock is a document that anybody can read: it stays when the lock is
   CHECK_FALSE(server.document(forever.key()).contains("ttl"));
 }
 
-TEST_CASE("an acquire of a lock that this process had, a renew and a release are one request each") {
+TEST_CASE("an acquire of a free lock, a renew and a release are two requests each") {
   REQUIRE_SERVER(ElasticsearchServer);
   const ElasticsearchServer server;
   REQUIRE_FAKE(server);
@@ -51,7 +51,7 @@ TEST_CASE("an acquire of a lock that this process had, a renew and a release are
   lock.acquire();
   CHECK(lock.renew());
   lock.release();
-  CHECK(server.requests() == before + 3);
+  CHECK(server.requests() == before + 6);
 }
 
 TEST_CASE("no clock of another machine is believed: a lease is over when it was watched, unchanged, for as long as it says") {
@@ -128,6 +128,57 @@ TEST_CASE("fences go on when the index was deleted, and when it was cleaned up")
   lock.release();
   lock.acquire();
   CHECK(lock.fence() == 8000000000000000002u);
+}
+
+TEST_CASE("an index that was deleted and made anew counts its changes from the beginning: what is known of the old one touches no hold of the new one") {
+  REQUIRE_SERVER(ElasticsearchServer);
+  const ElasticsearchServer server;
+  REQUIRE_FAKE(server);
+  const std::string other_process = "http://other@" + server.url().substr(7);  // it knows nothing of what we saw
+  ElasticsearchLock next{"x", {}, other_process};
+  const auto made_anew = [&](bool renewed) {
+    server.ask("DELETE", "");
+    next.acquire();
+    if (renewed) CHECK(next.renew());
+  };
+  const auto still_there = [&] {
+    CHECK(next.renew());
+    next.release();
+    server.ask("DELETE", "");
+  };
+  {
+    ElasticsearchLock releases{"x", {}, server.url()};
+    releases.acquire();
+    made_anew(false);
+    CHECK_THROWS_AS(releases.release(), sherlock::LockLostException);
+    still_there();
+  }
+  {
+    ElasticsearchLock renews{"x", {}, server.url()};
+    renews.acquire();
+    made_anew(false);
+    CHECK_FALSE(renews.renew());
+    still_there();
+  }
+  {
+    ElasticsearchLock takes{"x", {}, server.url()};
+    takes.acquire();
+    takes.release();
+    made_anew(true);
+    CHECK_FALSE(takes.try_acquire());
+    still_there();
+  }
+  ElasticsearchLock waits{"x", {}, server.url()};
+  server.ask("PUT", "/_doc/" + waits.key(), held_by_stranger(600));
+  CHECK_FALSE(waits.try_acquire());
+  std::this_thread::sleep_for(650ms);
+  server.ask("DELETE", "");
+  // Long enough that nobody can have watched it, and as long as the old one to whoever takes the two for one.
+  json another = held_by_stranger(600);
+  another["owner"] = "00000000000000000000000000000002";
+  another["fence"] = "77";
+  server.ask("PUT", "/_doc/" + waits.key(), another);
+  CHECK_FALSE(waits.try_acquire());
 }
 
 TEST_CASE("a document that is none of ours, or says nonsense, is damage; nothing is taken") {
