@@ -91,7 +91,10 @@ class Http::Connection {
     set(CURLOPT_WRITEDATA, this);
     set(CURLOPT_HEADERFUNCTION, &Connection::take_header);
     set(CURLOPT_HEADERDATA, this);
-    if (!http.ca_.empty()) set(CURLOPT_CAINFO, http.ca_.c_str());
+    if (!http.ca_.empty()) {
+      set(CURLOPT_CAINFO, http.ca_.c_str());
+      set(CURLOPT_CAPATH, static_cast<const char*>(nullptr));  // the system's directory, beside the file
+    }
     if (!http.cert_.empty()) set(CURLOPT_SSLCERT, http.cert_.c_str());
     if (!http.key_.empty()) set(CURLOPT_SSLKEY, http.key_.c_str());
     if (http.url_.is_socket()) set(CURLOPT_UNIX_SOCKET_PATH, http.url_.path.c_str());

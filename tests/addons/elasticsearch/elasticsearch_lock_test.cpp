@@ -2,6 +2,9 @@
 // What is peculiar to Elasticsearch. The contract itself is in conformance_test.cpp.
 #include <sherlock/addons/elasticsearch_lock.hpp>
 
+#include <sched.h>
+#include <sys/mount.h>
+
 #include <algorithm>
 #include <thread>
 
@@ -293,4 +296,50 @@ TEST_CASE("with TLS, a server whose certificate nobody vouches for is not asked"
   refused("https://locks:secret@" + at);                                                                             // signed by nobody we know
   refused("https://locks:secret@127.0.0.1:" + std::to_string(server.port()) + "/x?ca=" + certificate);  // another name
   refused("http://locks:secret@" + at);                                                                              // no TLS
+}
+
+TEST_CASE("with ?ca, the certificates of the system are trusted no more", "[process]") {
+  REQUIRE_SERVER(ElasticsearchServer);
+  const support::TempDir directory;
+  const auto make = [&](const std::string& name) {
+    return support::run({"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1", "-subj", "/CN=" + name, "-addext",
+                         "subjectAltName=DNS:localhost", "-keyout", directory / (name + ".key"), "-out", directory / (name + ".pem")}).code == 0;
+  };
+  if (!make("system") || !make("ours")) {
+    std::printf("skipped: openssl, which makes the certificate, is not installed (tools/setup does it)\n");
+    return;
+  }
+  const ElasticsearchServer server{"locks:secret", directory.write("both.pem", directory.read("system.pem") + directory.read("system.key"))};
+  REQUIRE_FAKE(server);
+  std::string hash = support::run({"openssl", "x509", "-noout", "-hash", "-in", directory / "system.pem"}).out;
+  hash.resize(8);
+  std::filesystem::create_directory(directory / "system");
+  directory.write("system/" + hash + ".0", directory.read("system.pem"));
+  directory.write("system/ca-certificates.crt", directory.read("ours.pem"));
+  enum { kGood, kNoMounts, kNotTrusted, kTrusted };
+  support::Child child{[&] {
+    // In its own mounts, that server is one that the system trusts.
+    if (::unshare(CLONE_NEWNS | (::geteuid() == 0 ? 0 : CLONE_NEWUSER)) != 0 || ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+        ::mount((directory / "system").c_str(), "/etc/ssl/certs", nullptr, MS_BIND, nullptr) != 0)
+      return kNoMounts;
+    const std::string url = "https://locks:secret@localhost:" + std::to_string(server.port()) + "/x";
+    ElasticsearchLock system{"x", {}, url}, ours{"x", {}, url + "?ca=" + (directory / "ours.pem")};
+    try {
+      static_cast<void>(system.locked());
+    } catch (const BackendException&) {
+      return kNotTrusted;
+    }
+    try {
+      static_cast<void>(ours.locked());
+      return kTrusted;
+    } catch (const BackendException&) {
+      return kGood;
+    }
+  }};
+  const int code = child.wait().code;
+  if (code == kNoMounts || code == kNotTrusted) {
+    std::printf("skipped: no permission to mount an /etc/ssl/certs, or libcurl has its certificates elsewhere\n");
+    return;
+  }
+  CHECK(code == kGood);
 }
