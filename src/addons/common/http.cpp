@@ -91,7 +91,10 @@ class Http::Connection {
     set(CURLOPT_WRITEDATA, this);
     set(CURLOPT_HEADERFUNCTION, &Connection::take_header);
     set(CURLOPT_HEADERDATA, this);
-    if (!http.ca_.empty()) set(CURLOPT_CAINFO, http.ca_.c_str());
+    if (!http.ca_.empty()) {
+      set(CURLOPT_CAINFO, http.ca_.c_str());
+      set(CURLOPT_CAPATH, static_cast<const char*>(nullptr));  // the system's directory, beside the file
+    }
     if (!http.cert_.empty()) set(CURLOPT_SSLCERT, http.cert_.c_str());
     if (!http.key_.empty()) set(CURLOPT_SSLKEY, http.key_.c_str());
     if (http.url_.is_socket()) set(CURLOPT_UNIX_SOCKET_PATH, http.url_.path.c_str());
@@ -155,6 +158,8 @@ class Http::Connection {
       return got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR);
     });
   }
+  // Not where the server ended it with its last answer.
+  bool open() const { return !sockets_.empty(); }
   // libcurl asks again by itself where a connection that it had before breaks under the request.
   bool made_anew() const {
     long made = 0;
@@ -308,13 +313,13 @@ HttpAnswer Http::ask(const char* method, const std::string& path, const std::str
     for (int broken = 0;; repeated = true) {
       std::unique_ptr<Connection> connection = idle_.take();
       while (connection && connection->ended()) connection = idle_.take();
-      const bool fresh = !connection;
+      const bool fresh = !connection, open = connection && connection->open();
       try {
         if (fresh) connection = connect(deadline);
         const std::string url = base_ + path;
         connection->prepare(method, url, body, most, authorization);
         HttpAnswer answer = connection->ask(deadline);
-        repeated = repeated || (!fresh && connection->made_anew());
+        repeated = repeated || (open && connection->made_anew());
         idle_.give_back(std::move(connection));
         answer.repeated = repeated;
         return answer;

@@ -98,6 +98,9 @@ Url parse_url(std::string_view text, const std::vector<std::string_view>& scheme
     authority.remove_prefix(at + 1);
     url.user = reader.decoded(take_until(password, ':'));
     url.password = reader.decoded(password);
+  } else if (authority.find(':') != std::string_view::npos && text.substr(0, text.find('=')).find('@') != std::string_view::npos) {
+    // More likely the beginning of a password than a port and a path: those would be shown.
+    reader.refuse("a '/' or '?' in a password is written %2F or %3F, and an '@' behind the port %40");
   }
   read_host(reader, authority, url);
   if (url.is_socket()) {

@@ -22,7 +22,7 @@ struct Document {
   std::int64_t since = 0;                        // milliseconds of the holder's wall clock, for people
 };
 
-// A state of a document: no other state of it ever has the same.
+// A state of a document: no other state of it ever has the same, while the index is not made anew.
 struct Version {
   std::int64_t seq_no = 0, primary_term = 0;
   friend bool operator==(const Version&, const Version&) = default;

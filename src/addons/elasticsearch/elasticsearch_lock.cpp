@@ -51,10 +51,8 @@ class ElasticsearchLock::Impl {
     const Deadline deadline{claim.answer_by()};
     const std::string owner = claim.owner.text();
     doubt_ = owner;
-    // What was seen last will do where it was free: if it is not any more, the server does not write.
-    Sight seen = last_seen();
-    if (!seen.found() || seen.held()) seen = look(deadline);
-    for (;;) {
+    // Not what was seen earlier: an index that was made anew since may have the same number for another's hold.
+    for (Sight seen = look(deadline);; seen = look(deadline)) {
       const bool ours = seen.held_by(owner);  // a try of ours was granted, and the answer was lost
       if (!ours && seen.held_at(clock().monotonic())) break;
 
@@ -72,7 +70,7 @@ class ElasticsearchLock::Impl {
           return Grant{.fence = next.fence, .abandoned = next.abandoned};
         }
       }
-      seen = look(deadline);  // somebody was quicker, or it was us
+      // Somebody was quicker, or it was us.
     }
     doubt_.clear();
     return std::nullopt;
@@ -83,7 +81,7 @@ class ElasticsearchLock::Impl {
   bool renew(const Claim& claim) {
     const Deadline deadline = lease_end_.renewal(claim);
     const std::string owner = claim.owner.text();
-    for (Sight seen = last_seen_of(owner, deadline); seen.held_by(owner); seen = look(deadline)) {
+    for (Sight seen = look(deadline); seen.held_by(owner); seen = look(deadline)) {
       Document next = seen.found()->document;
       next.ttl = ttl(claim);
       if (!write(seen.found(), next, deadline)) continue;
@@ -147,7 +145,7 @@ class ElasticsearchLock::Impl {
 
   bool release(const std::string& owner, std::uint64_t fence, Deadline deadline) {
     bool in_doubt = release_began(owner);
-    Sight seen = last_seen_of(owner, deadline);
+    Sight seen = look(deadline);
     for (; seen.found() && seen.found()->document.owner == owner; seen = look(deadline)) {
       if (!seen.held()) return true;  // by a request whose answer was lost
       Document next = seen.found()->document;
@@ -181,12 +179,6 @@ class ElasticsearchLock::Impl {
   Sight last_seen() const {
     const std::lock_guard guard{addons::shared()};
     return *sight_;
-  }
-
-  // What was seen last, if that was this owner's hold: nobody else writes it, as a rule.
-  Sight last_seen_of(const std::string& owner, Deadline deadline) {
-    Sight seen = last_seen();
-    return seen.held_by(owner) ? seen : look(deadline);
   }
 
   // The same for every hold of this object, until a fork.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// An index, as all locks of one URL in this process see it: one request a verb, and what its answer means. Every write says what it expects to find, and the
+// An index, as all locks of one URL in this process see it: its requests, and what the answers mean. Every write says what it expects to find, and the
 // server makes one step of the look and the writing.
 #pragma once
 

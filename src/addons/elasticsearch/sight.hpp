@@ -17,7 +17,9 @@ class Sight {
 
   // `now` is an instant of Clock::monotonic() after the server answered: what it says was so at that time at the latest, and whoever wrote it counts from earlier.
   void see(std::optional<Found> found, nanoseconds now) {
-    const bool same = found && found_ && found->version == found_->version;
+    // The version alone would not do: those of an index that was made anew begin again.
+    const bool same = found && found_ && found->version == found_->version && found->document.owner == found_->document.owner &&
+                      found->document.fence == found_->document.fence;
     if (!same) since_ = now;
     found_ = std::move(found);
   }

@@ -82,6 +82,14 @@ TEST_CASE("who was asked twice is told from who has left while nobody asked") {
   CHECK(asked == 4);
 }
 
+TEST_CASE("a server that ends the connection with every answer has asked nobody twice") {
+  const FakeServer server{[](int fd, const std::string& heard) {
+    return heard.empty() || (FakeServer::say(fd, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}") && false);
+  }};
+  Http http{at(server.port()), 1, "test"};
+  for (int i = 0; i < 3; ++i) CHECK_FALSE(http.ask("POST", "/", "{}", Deadline::in(10s)).repeated);
+}
+
 TEST_CASE("nothing waits past the deadline, and no answer is longer than it may be") {
   const support::Blackhole blackhole;
   Http nowhere{at(blackhole.port()), 1, "test"};

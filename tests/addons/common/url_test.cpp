@@ -92,3 +92,10 @@ TEST_CASE("a password may come from a file") {
   CHECK_THROWS_WITH(read("redis://me@host?password_file=/nowhere").secret(), says("/nowhere"));
   CHECK(read("redis://me:hush@host").secret() == "hush");
 }
+
+TEST_CASE("a password whose '/' or '?' is not written %XX is not taken for a port and a path, and not shown") {
+  for (const char* text : {"redis://me:12/hush@host", "redis://me:12?hush@host", "redis://me:12/x?hush@host:1", "redis://me:hush/12@host", "redis://:1/hush@host"})
+    CHECK_THROWS_WITH(read(text), says("***@host") && says("%2F") && !says("hush"));
+  CHECK(read("redis://host/a@b?x=c@d").path == "/a@b");
+  CHECK(Url{read("redis://host:1/a?x=c@d")}.take("x") == "c@d");
+}

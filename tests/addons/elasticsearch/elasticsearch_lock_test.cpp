@@ -2,6 +2,9 @@
 // What is peculiar to Elasticsearch. The contract itself is in conformance_test.cpp.
 #include <sherlock/addons/elasticsearch_lock.hpp>
 
+#include <sched.h>
+#include <sys/mount.h>
+
 #include <algorithm>
 #include <thread>
 
@@ -38,7 +41,7 @@ TEST_CASE("a lock is a document that anybody can read: it stays when the lock is
   CHECK_FALSE(server.document(forever.key()).contains("ttl"));
 }
 
-TEST_CASE("an acquire of a lock that this process had, a renew and a release are one request each") {
+TEST_CASE("an acquire of a free lock, a renew and a release are two requests each") {
   REQUIRE_SERVER(ElasticsearchServer);
   const ElasticsearchServer server;
   REQUIRE_FAKE(server);
@@ -51,7 +54,7 @@ TEST_CASE("an acquire of a lock that this process had, a renew and a release are
   lock.acquire();
   CHECK(lock.renew());
   lock.release();
-  CHECK(server.requests() == before + 3);
+  CHECK(server.requests() == before + 6);
 }
 
 TEST_CASE("no clock of another machine is believed: a lease is over when it was watched, unchanged, for as long as it says") {
@@ -128,6 +131,57 @@ TEST_CASE("fences go on when the index was deleted, and when it was cleaned up")
   lock.release();
   lock.acquire();
   CHECK(lock.fence() == 8000000000000000002u);
+}
+
+TEST_CASE("an index that was deleted and made anew counts its changes from the beginning: what is known of the old one touches no hold of the new one") {
+  REQUIRE_SERVER(ElasticsearchServer);
+  const ElasticsearchServer server;
+  REQUIRE_FAKE(server);
+  const std::string other_process = "http://other@" + server.url().substr(7);  // it knows nothing of what we saw
+  ElasticsearchLock next{"x", {}, other_process};
+  const auto made_anew = [&](bool renewed) {
+    server.ask("DELETE", "");
+    next.acquire();
+    if (renewed) CHECK(next.renew());
+  };
+  const auto still_there = [&] {
+    CHECK(next.renew());
+    next.release();
+    server.ask("DELETE", "");
+  };
+  {
+    ElasticsearchLock releases{"x", {}, server.url()};
+    releases.acquire();
+    made_anew(false);
+    CHECK_THROWS_AS(releases.release(), sherlock::LockLostException);
+    still_there();
+  }
+  {
+    ElasticsearchLock renews{"x", {}, server.url()};
+    renews.acquire();
+    made_anew(false);
+    CHECK_FALSE(renews.renew());
+    still_there();
+  }
+  {
+    ElasticsearchLock takes{"x", {}, server.url()};
+    takes.acquire();
+    takes.release();
+    made_anew(true);
+    CHECK_FALSE(takes.try_acquire());
+    still_there();
+  }
+  ElasticsearchLock waits{"x", {}, server.url()};
+  server.ask("PUT", "/_doc/" + waits.key(), held_by_stranger(600));
+  CHECK_FALSE(waits.try_acquire());
+  std::this_thread::sleep_for(650ms);
+  server.ask("DELETE", "");
+  // Long enough that nobody can have watched it, and as long as the old one to whoever takes the two for one.
+  json another = held_by_stranger(600);
+  another["owner"] = "00000000000000000000000000000002";
+  another["fence"] = "77";
+  server.ask("PUT", "/_doc/" + waits.key(), another);
+  CHECK_FALSE(waits.try_acquire());
 }
 
 TEST_CASE("a document that is none of ours, or says nonsense, is damage; nothing is taken") {
@@ -242,4 +296,50 @@ TEST_CASE("with TLS, a server whose certificate nobody vouches for is not asked"
   refused("https://locks:secret@" + at);                                                                             // signed by nobody we know
   refused("https://locks:secret@127.0.0.1:" + std::to_string(server.port()) + "/x?ca=" + certificate);  // another name
   refused("http://locks:secret@" + at);                                                                              // no TLS
+}
+
+TEST_CASE("with ?ca, the certificates of the system are trusted no more", "[process]") {
+  REQUIRE_SERVER(ElasticsearchServer);
+  const support::TempDir directory;
+  const auto make = [&](const std::string& name) {
+    return support::run({"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1", "-subj", "/CN=" + name, "-addext",
+                         "subjectAltName=DNS:localhost", "-keyout", directory / (name + ".key"), "-out", directory / (name + ".pem")}).code == 0;
+  };
+  if (!make("system") || !make("ours")) {
+    std::printf("skipped: openssl, which makes the certificate, is not installed (tools/setup does it)\n");
+    return;
+  }
+  const ElasticsearchServer server{"locks:secret", directory.write("both.pem", directory.read("system.pem") + directory.read("system.key"))};
+  REQUIRE_FAKE(server);
+  std::string hash = support::run({"openssl", "x509", "-noout", "-hash", "-in", directory / "system.pem"}).out;
+  hash.resize(8);
+  std::filesystem::create_directory(directory / "system");
+  directory.write("system/" + hash + ".0", directory.read("system.pem"));
+  directory.write("system/ca-certificates.crt", directory.read("ours.pem"));
+  enum { kGood, kNoMounts, kNotTrusted, kTrusted };
+  support::Child child{[&] {
+    // In its own mounts, that server is one that the system trusts.
+    if (::unshare(CLONE_NEWNS | (::geteuid() == 0 ? 0 : CLONE_NEWUSER)) != 0 || ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+        ::mount((directory / "system").c_str(), "/etc/ssl/certs", nullptr, MS_BIND, nullptr) != 0)
+      return kNoMounts;
+    const std::string url = "https://locks:secret@localhost:" + std::to_string(server.port()) + "/x";
+    ElasticsearchLock system{"x", {}, url}, ours{"x", {}, url + "?ca=" + (directory / "ours.pem")};
+    try {
+      static_cast<void>(system.locked());
+    } catch (const BackendException&) {
+      return kNotTrusted;
+    }
+    try {
+      static_cast<void>(ours.locked());
+      return kTrusted;
+    } catch (const BackendException&) {
+      return kGood;
+    }
+  }};
+  const int code = child.wait().code;
+  if (code == kNoMounts || code == kNotTrusted) {
+    std::printf("skipped: no permission to mount an /etc/ssl/certs, or libcurl has its certificates elsewhere\n");
+    return;
+  }
+  CHECK(code == kGood);
 }
