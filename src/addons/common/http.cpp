@@ -109,9 +109,10 @@ class Http::Connection {
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
-  // The addresses of the host, if this one has none yet: libcurl would look them up in a thread.
+  // The addresses of the host, if this one has none yet: libcurl would look them up in a thread. Not an address of IPv6, which has none but itself, and which
+  // that option of libcurl's does not understand.
   void find(const Http& http, Deadline deadline) {
-    if (addresses_ || http.url_.is_socket()) return;
+    if (addresses_ || http.url_.is_socket() || http.url_.host.find(':') != std::string::npos) return;
     std::string all;
     for (const Address& address : resolve(http.url_, http.port_, deadline)) all += (all.empty() ? "" : ",") + digits(address);
     append(addresses_, fmt::format("{}:{}:{}", http.url_.host, http.url_.port ? http.url_.port : http.port_, all));

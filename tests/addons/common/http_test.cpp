@@ -174,3 +174,34 @@ TEST_CASE("a socket of this host is spoken to like any other server") {
   ::close(listener);
   CHECK(code_of([&] { http.ask("POST", "/x", "{}", Deadline::in(10s)); }) == Errc::unavailable);
 }
+
+TEST_CASE("an IPv6 address is spoken to like any other") {
+  const int listener = ::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in6 address{};
+  address.sin6_family = AF_INET6;
+  address.sin6_addr = in6addr_loopback;
+  socklen_t length = sizeof address;
+  if (::bind(listener, reinterpret_cast<const sockaddr*>(&address), length) != 0) {
+    std::printf("skipped: this machine has no IPv6\n");
+    ::close(listener);
+    return;
+  }
+  REQUIRE(::listen(listener, 1) == 0);
+  REQUIRE(::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &length) == 0);
+  std::string heard;
+  std::jthread serves{[&] {
+    pollfd soon{listener, POLLIN, 0};
+    if (::poll(&soon, 1, 10'000) <= 0) return;
+    const int client = ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
+    char bytes[4096];
+    heard.assign(bytes, static_cast<std::size_t>(std::max<ssize_t>(0, ::recv(client, bytes, sizeof bytes, 0))));
+    FakeServer::say(client, answer("{}"));
+    ::close(client);
+  }};
+  const std::string at = "[::1]:" + std::to_string(ntohs(address.sin6_port));
+  Http http{url("http://" + at), 1, "test"};
+  CHECK(http.ask("POST", "/x", "{}", Deadline::in(10s)).body == "{}");
+  serves.join();
+  CHECK_THAT(heard, says("Host: " + at));
+  ::close(listener);
+}
