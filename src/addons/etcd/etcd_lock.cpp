@@ -2,6 +2,7 @@
 #include <sherlock/addons/etcd_lock.hpp>
 
 #include <atomic>
+#include <mutex>
 #include <utility>
 
 #include <sherlock/clock.hpp>
@@ -55,7 +56,7 @@ class EtcdLock::Impl {
     const bool polls = (claim.attempt == Attempt::waiting || claim.attempt == Attempt::last) && !told_;
     if (polls) {
       const Sight sight = addons::etcd::look(*server_, keys_, deadline);
-      if (sight.owner && *sight.owner != claim.owner.text()) return refused(claim, sight);
+      if (sight.owner && *sight.owner != claim.owner.text() && !was_let_go(*sight.owner)) return refused(claim, sight);
     }
 
     const std::string owner = claim.owner.text(), text = note(claim);
@@ -69,7 +70,9 @@ class EtcdLock::Impl {
         // It was granted before, and the answer was lost.
         if (*sight.owner == owner && (sight.lease == lease || addons::etcd::keep_lease(*server_, sight.lease, deadline)))
           return granted(claim, {.fence = sight.fence, .abandoned = sight.note && addons::etcd::tells_abandoned(*sight.note)});
-        return refused(claim, sight);
+        // Or it was asked twice, and once carried out after the release: nobody has that hold, and our own tries would keep its lease.
+        if (!was_let_go(*sight.owner) || ++ended == kMostLeases) return refused(claim, sight);
+        addons::etcd::let_go(*server_, keys_, *sight.owner, sight.fence, deadline);
       } catch (const Refused& e) {
         if (!e.not_found() || ++ended == kMostLeases) throw;
         lease_ = 0;
@@ -80,6 +83,10 @@ class EtcdLock::Impl {
   bool release(const Claim& claim) {
     try {
       const auto outcome = addons::etcd::let_go(*server_, keys_, claim.owner.text(), claim.fence, Deadline{claim.answer_by()});
+      {
+        const std::lock_guard guard{addons::shared()};
+        let_go_ = claim.owner.text();
+      }
       if (outcome.done) {
         spare_.store(outcome.lease, std::memory_order_relaxed);
         return true;
@@ -157,6 +164,11 @@ class EtcdLock::Impl {
     return lease_;
   }
 
+  bool was_let_go(const std::string& owner) const {
+    const std::lock_guard guard{addons::shared()};
+    return owner == let_go_;
+  }
+
   // Of a release that was asked for more than once: whether it was done. Released locks leave no note; whoever came after us notes how they found it.
   static bool was_released(const Sight& sight, std::uint64_t fence) {
     if (!sight.note) return true;
@@ -192,6 +204,7 @@ class EtcdLock::Impl {
   // Of others too.
   std::atomic<std::uint64_t> spare_{0};          // the lease of a hold that was released
   std::atomic<std::uint64_t> release_doubt_{0};  // fence of a hold whose release had no answer
+  std::string let_go_;                           // owner of the hold that ended last; with shared()
 };
 
 EtcdLock::EtcdLock(std::string name, Options options, Client client)

@@ -268,3 +268,33 @@ TEST_CASE("a server with TLS is trusted when its certificate is, and only then")
   EtcdLock stranger{"x", {}, server.url()};
   CHECK_THROWS_WITH(stranger.try_acquire(), says("certificate"));
 }
+
+TEST_CASE("a try that is carried out when its hold was released long ago keeps nobody out for longer than the next try of that object") {
+  REQUIRE_SERVER(EtcdServer);
+  const EtcdServer server;
+  for (const bool never : {false, true}) {
+    EtcdLock lock{"x", {.expire = never ? sherlock::Duration{sherlock::never} : sherlock::Duration{60s}, .timeout = 20s, .retry_interval = 20ms}, server.url()};
+    const auto carried_out_late = [&](const std::string& owner, const std::string& lease) {
+      server.ctl({"put", "--lease", lease, owner_of(lock), owner});
+      server.ctl({"put", note_of(lock), "{}"});
+    };
+    lock.acquire();
+    const std::string owner = server.get(owner_of(lock));
+    std::string lease = never ? "0" : server.ctl({"lease", "list"});
+    lease = lease.substr(lease.rfind('\n') + 1);
+    lock.release();
+    carried_out_late(owner, lease);
+    CHECK(lock.try_acquire());
+    lock.release();
+
+    EtcdLock other{"x", {}, server.url()};
+    other.acquire();
+    std::jthread waits{[&] { lock.acquire(); }};
+    std::this_thread::sleep_for(50ms);
+    CHECK_FALSE(lock.held());
+    other.release();
+    waits.join();
+    CHECK(lock.held());
+    lock.release();
+  }
+}
