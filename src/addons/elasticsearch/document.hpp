@@ -9,6 +9,8 @@
 
 #include <nlohmann/json_fwd.hpp>
 
+#include "addons/common/sight.hpp"
+
 namespace sherlock::addons::elasticsearch {
 
 struct Document {
@@ -31,7 +33,14 @@ struct Version {
 struct Found {
   Document document;
   Version version;
+
+  const Document& content() const { return document; }
+  // The version alone would not do: those of an index that was made anew begin again.
+  bool unchanged_since(const Found& earlier) const {
+    return version == earlier.version && document.owner == earlier.document.owner && document.fence == earlier.document.fence;
+  }
 };
+using Sight = addons::Sight<Found>;  // Elasticsearch counts no leases
 
 std::string encode(const Document& document);
 // Nothing, where that is no document of ours.

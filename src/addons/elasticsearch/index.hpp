@@ -16,7 +16,6 @@
 #include "addons/common/http.hpp"
 #include "addons/common/url.hpp"
 #include "addons/elasticsearch/document.hpp"
-#include "addons/elasticsearch/sight.hpp"
 
 namespace sherlock::addons::elasticsearch {
 

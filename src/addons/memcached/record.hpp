@@ -9,6 +9,8 @@
 #include <string>
 #include <string_view>
 
+#include "addons/common/sight.hpp"
+
 namespace sherlock::addons::memcached {
 
 struct Record {
@@ -27,7 +29,14 @@ struct Found {
   Record record;
   std::uint64_t cas = 0;
   std::uint64_t connections = 0;  // that this process had made by then: those are to the server that gave this `cas`, or broken
+
+  const Record& content() const { return record; }
+  bool unchanged_since(const Found& earlier) const {
+    return cas == earlier.cas && record.owner == earlier.record.owner && record.write == earlier.record.write;
+  }
 };
+// The server's clock has whole seconds and may stand still with it, so it ends no lease in which somebody could believe.
+using Sight = addons::Sight<Found>;
 
 std::string encode(const Record& record);
 // Nothing, where that is no record of ours.

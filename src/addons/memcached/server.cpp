@@ -95,7 +95,7 @@ std::optional<Found> Server::write(const std::string& key, const std::optional<F
     // A connection that was made since may lead to a server that was started since, on which this number is another item's.
     if (seen && connection.number > seen->connections) {
       auto now = ask(connection, key, nullptr, deadline);
-      if (!now || now->cas != seen->cas || now->record.owner != seen->record.owner || now->record.write != seen->record.write) return now;
+      if (!now || !now->unchanged_since(*seen)) return now;
     }
     auto found = ask(connection, key, &store, deadline);
     // Neither written by us nor changed by anybody else: it was not taken.

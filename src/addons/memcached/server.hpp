@@ -14,7 +14,6 @@
 #include "addons/common/url.hpp"
 #include "addons/memcached/connection.hpp"
 #include "addons/memcached/record.hpp"
-#include "addons/memcached/sight.hpp"
 
 namespace sherlock::addons::memcached {
 

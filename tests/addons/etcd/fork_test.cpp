@@ -6,14 +6,6 @@
 #include "addons/support/etcd_server.hpp"
 #include "catch.hpp"
 
-#if defined(__SANITIZE_ADDRESS__)
-#define SHERLOCK_TEST_ASAN
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SHERLOCK_TEST_ASAN
-#endif
-#endif
-
 using sherlock::EtcdLock;
 using support::EtcdServer;
 
@@ -24,10 +16,6 @@ TEST_CASE("a forked child sends nothing on its parent's connections, and uses it
 }
 
 TEST_CASE("a child that was forked while threads lock, release and wait can do the same", "[process]") {
-#ifdef SHERLOCK_TEST_ASAN
-  std::printf("skipped: a child that was forked among threads cannot use the allocator of this sanitizer\n");
-  return;
-#endif
   REQUIRE_SERVER(EtcdServer);
   const EtcdServer server;
   support::children_forked_among_threads_can_lock<EtcdLock>(server.url());

@@ -6,27 +6,18 @@
 #include <functional>
 #include <thread>
 
-#include "addons/support/blackhole.hpp"
+#include "addons/support/failure_of.hpp"
 #include "addons/support/fake_server.hpp"
+#include "addons/support/keeps_time.hpp"
 #include "addons/support/memcached_server.hpp"
 #include "catch.hpp"
 #include "support/says.hpp"
 
 using namespace std::chrono_literals;
 using sherlock::MemcachedLock, sherlock::BackendException, sherlock::Errc;
-using support::MemcachedServer, support::says;
+using support::MemcachedServer, support::failure_of, support::says;
 
 namespace {
-
-template <class Ask>
-BackendException failure_of(Ask ask) {
-  try {
-    ask();
-  } catch (const BackendException& e) {
-    return e;
-  }
-  throw std::runtime_error{"no BackendException was thrown"};
-}
 
 std::string loopback(int port) { return "memcached://127.0.0.1:" + std::to_string(port); }
 
@@ -35,60 +26,19 @@ std::string loopback(int port) { return "memcached://127.0.0.1:" + std::to_strin
 TEST_CASE("a server that is stopped past the lease: the holder knows before anybody is let in", "[process]") {
   REQUIRE_SERVER(MemcachedServer);
   MemcachedServer server;
-  std::atomic<int> told{0};
-  MemcachedLock holder{"x", {.expire = 1s, .on_lost = [&](const sherlock::LockException&) { ++told; }}, server.url()};
-  MemcachedLock next{"x", {.timeout = 20s}, server.url()};
-  holder.acquire();
-  const auto fence = holder.fence();
-  server.stop();
-  const auto before = std::chrono::steady_clock::now();
-  CHECK(failure_of([&] { static_cast<void>(holder.renew()); }).code() == Errc::busy);
-  CHECK(std::chrono::steady_clock::now() - before < 5s);  // its patience is 10 s: it gave up with the lease
-  CHECK_FALSE(holder.held());
-  server.resume();
-  next.acquire();
-  CHECK_FALSE(holder.held());
-  CHECK_FALSE(holder.renew());
-  CHECK(told == 1);
-  CHECK(next.fence() > fence);
-  CHECK(next.held());
+  support::holder_knows_before_anybody_is_let_in<MemcachedLock>(server);
 }
 
 TEST_CASE("a server that is stopped makes every verb throw in its time", "[process]") {
   REQUIRE_SERVER(MemcachedServer);
   MemcachedServer server;
-  MemcachedLock held{"held", {.timeout = 100ms}, server.url()}, other{"other", {.timeout = 100ms}, server.url()};
-  held.acquire();
-  server.stop();
-  for (const auto& ask : std::initializer_list<std::function<void()>>{
-           [&] { static_cast<void>(other.try_acquire()); }, [&] { other.acquire(); }, [&] { held.release(); }, [&] { static_cast<void>(held.renew()); },
-           [&] { static_cast<void>(other.locked()); }, [&] { static_cast<void>(other.holder()); }}) {
-    const auto before = std::chrono::steady_clock::now();
-    const BackendException e = failure_of(ask);
-    CHECK(e.code() == Errc::busy);
-    CHECK_THAT(e.what(), says(server.socket()));
-    CHECK(std::chrono::steady_clock::now() - before < 4s);
-  }
-  server.resume();
-  held.release();
-  CHECK(other.try_acquire());
+  support::every_verb_throws_in_its_time<MemcachedLock>(server, server.socket());
 }
 
 TEST_CASE("a try that had no answer is taken back when its lock object ends", "[process]") {
   REQUIRE_SERVER(MemcachedServer);
   MemcachedServer server;
-  MemcachedLock look{"x", {}, server.url()};
-  look.acquire();  // from now on it is known to be free, and taken in one request
-  look.release();
-  {
-    MemcachedLock doubtful{"x", {.expire = sherlock::never, .timeout = 0s}, server.url()};
-    server.stop();
-    CHECK_THROWS_AS(doubtful.try_acquire(), BackendException);
-    server.resume();
-    for (const auto end = std::chrono::steady_clock::now() + support::kPatience; !look.locked() && std::chrono::steady_clock::now() < end;) std::this_thread::yield();
-    CHECK(look.locked());
-  }
-  CHECK_FALSE(look.locked());
+  support::try_without_answer_is_taken_back<MemcachedLock>(server);
 }
 
 TEST_CASE("a server that was killed and starts empty: the hold is lost, and its next holder has a larger fence", "[process]") {
@@ -130,16 +80,7 @@ TEST_CASE("a new server counts its items from 1 again: what was seen of the old 
 }
 
 TEST_CASE("an address that swallows everything is an exception in time, and so is one where nobody listens") {
-  const support::Blackhole blackhole;
-  MemcachedLock lost{"x", {.timeout = 100ms}, loopback(blackhole.port())};
-  const auto before = std::chrono::steady_clock::now();
-  const BackendException e = failure_of([&] { static_cast<void>(lost.try_acquire()); });
-  CHECK(e.code() == Errc::busy);
-  CHECK_THAT(e.what(), says(loopback(blackhole.port())) && says("is the address right"));
-  CHECK(std::chrono::steady_clock::now() - before >= 1s);  // a try has a second
-  CHECK(std::chrono::steady_clock::now() - before < 4s);
-  MemcachedLock nobody{"x", {}, loopback(support::free_port())};
-  CHECK(failure_of([&] { nobody.acquire(); }).code() == Errc::unavailable);
+  support::no_server_is_an_exception_in_time<MemcachedLock>(loopback);
 }
 
 TEST_CASE("whatever a stranger answers is an exception in time, and takes no more memory than it is worth") {

@@ -7,7 +7,9 @@
 #include <thread>
 
 #include "addons/support/blackhole.hpp"
+#include "addons/support/failure_of.hpp"
 #include "addons/support/fake_server.hpp"
+#include "addons/support/keeps_time.hpp"
 #include "addons/support/postgres_server.hpp"
 #include "addons/support/proxy.hpp"
 #include "catch.hpp"
@@ -15,19 +17,9 @@
 
 using namespace std::chrono_literals;
 using sherlock::PostgresLock, sherlock::BackendException, sherlock::Errc;
-using support::PostgresServer, support::says;
+using support::PostgresServer, support::failure_of, support::says;
 
 namespace {
-
-template <class Ask>
-BackendException failure_of(Ask ask) {
-  try {
-    ask();
-  } catch (const BackendException& e) {
-    return e;
-  }
-  throw std::runtime_error{"no BackendException was thrown"};
-}
 
 std::string loopback(int port) { return "postgresql://me:hush@127.0.0.1:" + std::to_string(port) + "/db?sslmode=disable"; }
 
@@ -36,61 +28,19 @@ std::string loopback(int port) { return "postgresql://me:hush@127.0.0.1:" + std:
 TEST_CASE("a server that is stopped past the lease: the holder knows before anybody is let in", "[process]") {
   REQUIRE_SERVER(PostgresServer);
   PostgresServer server;
-  std::atomic<int> told{0};
-  PostgresLock holder{"x", {.expire = 1s, .on_lost = [&](const sherlock::LockException&) { ++told; }}, server.url()};
-  PostgresLock next{"x", {.timeout = 20s}, server.url()};
-  holder.acquire();
-  const auto fence = holder.fence();
-  server.stop();
-  const auto before = std::chrono::steady_clock::now();
-  CHECK(failure_of([&] { static_cast<void>(holder.renew()); }).code() == Errc::busy);
-  CHECK(std::chrono::steady_clock::now() - before < 5s);  // its patience is 10 s: it gave up with the lease
-  CHECK_FALSE(holder.held());
-  server.resume();
-  next.acquire();
-  CHECK_FALSE(holder.held());
-  CHECK_FALSE(holder.renew());
-  CHECK(told == 1);
-  CHECK(next.fence() > fence);
-  CHECK(next.held());
+  support::holder_knows_before_anybody_is_let_in<PostgresLock>(server);
 }
 
 TEST_CASE("a server that is stopped makes every verb throw in its time", "[process]") {
   REQUIRE_SERVER(PostgresServer);
   PostgresServer server;
-  PostgresLock held{"held", {.timeout = 100ms}, server.url()}, other{"other", {.timeout = 100ms}, server.url()};
-  held.acquire();
-  server.stop();
-  for (const auto& ask : std::initializer_list<std::function<void()>>{
-           [&] { static_cast<void>(other.try_acquire()); }, [&] { other.acquire(); }, [&] { held.release(); }, [&] { static_cast<void>(held.renew()); },
-           [&] { static_cast<void>(other.locked()); }, [&] { static_cast<void>(other.holder()); }}) {
-    const auto before = std::chrono::steady_clock::now();
-    const BackendException e = failure_of(ask);
-    CHECK(e.code() == Errc::busy);
-    CHECK_THAT(e.what(), says("postgresql://"));
-    CHECK(std::chrono::steady_clock::now() - before < 4s);
-  }
-  server.resume();
-  held.release();
-  // What was asked of `other` and never answered was done when the server went on, for an owner who knows and may ask again.
-  CHECK(other.try_acquire());
+  support::every_verb_throws_in_its_time<PostgresLock>(server, "postgresql://");
 }
 
 TEST_CASE("a try that had no answer is taken back when its lock object ends", "[process]") {
   REQUIRE_SERVER(PostgresServer);
   PostgresServer server;
-  PostgresLock look{"x", {}, server.url()};
-  look.acquire();  // the table is there, and a connection
-  look.release();
-  {
-    PostgresLock doubtful{"x", {.expire = sherlock::never, .timeout = 0s}, server.url()};
-    server.stop();
-    CHECK_THROWS_AS(doubtful.try_acquire(), BackendException);
-    server.resume();
-    for (const auto end = std::chrono::steady_clock::now() + support::kPatience; !look.locked() && std::chrono::steady_clock::now() < end;) std::this_thread::yield();
-    CHECK(look.locked());
-  }
-  CHECK_FALSE(look.locked());
+  support::try_without_answer_is_taken_back<PostgresLock>(server);
 }
 
 TEST_CASE("a server that is killed and started again still has its locks; one that starts empty has lost them, and its next holder has a larger fence", "[process]") {

@@ -38,18 +38,7 @@ TEST_CASE("a server that is stopped makes every verb throw in its time", "[proce
 TEST_CASE("a try that had no answer is taken back when its lock object ends", "[process]") {
   REQUIRE_SERVER(RedisServer);
   RedisServer server;
-  RedisLock look{"x", {}, server.url()};
-  look.acquire();  // from now on the server knows the script
-  look.release();
-  {
-    RedisLock doubtful{"x", {.expire = sherlock::never, .timeout = 0s}, server.url()};
-    server.stop();
-    CHECK_THROWS_AS(doubtful.try_acquire(), BackendException);
-    server.resume();
-    for (const auto end = std::chrono::steady_clock::now() + support::kPatience; !look.locked() && std::chrono::steady_clock::now() < end;) std::this_thread::yield();
-    CHECK(look.locked());
-  }
-  CHECK_FALSE(look.locked());
+  support::try_without_answer_is_taken_back<RedisLock>(server);
 }
 
 TEST_CASE("a server that was killed and starts empty: the hold is lost, and its next holder has a larger fence", "[process]") {

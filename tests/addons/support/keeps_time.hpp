@@ -7,6 +7,7 @@
 #include <functional>
 #include <initializer_list>
 #include <string>
+#include <thread>
 
 #include <sherlock/base_lock.hpp>
 
@@ -60,6 +61,23 @@ void every_verb_throws_in_its_time(Server& server, const std::string& shown) {
   held.release();
   // What was asked of `other` and never answered was perhaps done when the server went on, for an owner who knows and may ask again.
   CHECK(other.try_acquire());
+}
+
+template <class Lock, class Server>
+void try_without_answer_is_taken_back(Server& server) {
+  using namespace std::chrono_literals;
+  Lock look{"x", {}, server.url()};
+  look.acquire();  // from now on the server knows what it has to, and a try is one request
+  look.release();
+  {
+    Lock doubtful{"x", {.expire = sherlock::never, .timeout = 0s}, server.url()};
+    server.stop();
+    CHECK_THROWS_AS(doubtful.try_acquire(), sherlock::BackendException);
+    server.resume();
+    for (const auto end = std::chrono::steady_clock::now() + kPatience; !look.locked() && std::chrono::steady_clock::now() < end;) std::this_thread::yield();
+    CHECK(look.locked());
+  }
+  CHECK_FALSE(look.locked());
 }
 
 // Of a server that knows nothing when it starts again. `name`: what the text of an exception begins with, after the lock's.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What this process has seen of a lock, and since when. The server's clock has whole seconds and may stand still with it, so it ends no lease in which somebody could
-// believe: a lease is over when its item was seen, and seen unchanged for as long as it says, by us, on our own clock.
+// What this process has seen of a lock whose store ends no lease, and since when. No machine's clock is trusted but our own: a lease is over when its record was
+// seen, and seen unchanged for as long as it says, by us.
 #pragma once
 
 #include <chrono>
@@ -8,28 +8,28 @@
 #include <string>
 #include <utility>
 
-#include "addons/memcached/record.hpp"
+namespace sherlock::addons {
 
-namespace sherlock::addons::memcached {
-
+// Found: a record as it was read. Has content(), with owner, held and ttl, and unchanged_since(earlier), which is false where the record was written meanwhile,
+// with the same words too.
+template <class Found>
 class Sight {
  public:
   using nanoseconds = std::chrono::nanoseconds;
 
   // `now` is an instant of Clock::monotonic() after the server answered: what it says was so at that time at the latest, and whoever wrote it counts from earlier.
   void see(std::optional<Found> found, nanoseconds now) {
-    const bool same = found && found_ && found->cas == found_->cas && found->record.owner == found_->record.owner && found->record.write == found_->record.write;
-    if (!same) since_ = now;
+    if (!found || !found_ || !found->unchanged_since(*found_)) since_ = now;
     found_ = std::move(found);
   }
 
-  // Nothing: there was no item when we looked last, or we never looked.
+  // Nothing: there was no record when we looked last, or we never looked.
   const std::optional<Found>& found() const { return found_; }
-  bool held() const { return found_ && found_->record.held; }
-  bool held_by(const std::string& owner) const { return held() && found_->record.owner == owner; }
+  bool held() const { return found_ && found_->content().held; }
+  bool held_by(const std::string& owner) const { return held() && found_->content().owner == owner; }
   // When a lease that is not renewed is over: an instant of Clock::monotonic().
   nanoseconds over_at() const {
-    const auto& ttl = found_->record.ttl;
+    const auto& ttl = found_->content().ttl;
     return ttl && *ttl < kLongest ? since_ + *ttl : nanoseconds::max();
   }
   // Somebody has it, as far as can be told at `now`.
@@ -42,4 +42,4 @@ class Sight {
   nanoseconds since_{};
 };
 
-}  // namespace sherlock::addons::memcached
+}  // namespace sherlock::addons
