@@ -7,8 +7,21 @@
 
 namespace sherlock::detail {
 
+namespace {
+
+struct Counted {
+  explicit Counted(int& count) : count{++count} {}
+  ~Counted() { --count; }
+  Counted(const Counted&) = delete;
+  Counted& operator=(const Counted&) = delete;
+  int& count;
+};
+
+}  // namespace
+
 template <class Ready>
 bool Turn::wait(std::unique_lock<std::mutex>& lock, std::chrono::nanoseconds deadline, std::stop_token stop, Ready ready) {
+  const Counted waits{waiting_};
   if (deadline == std::chrono::nanoseconds::max()) return changed_.wait(lock, stop, ready);
   // The rest of the time on the library's clock, which a test may have replaced, slept through on the real one.
   const auto rest = deadline - clock().monotonic();
@@ -36,7 +49,7 @@ bool Turn::enter_first(std::chrono::nanoseconds deadline) {
 void Turn::leave() {
   const std::lock_guard lock{mutex_};
   taken_ = false;
-  changed_.notify_all();
+  if (waiting_ > 0) changed_.notify_all();
 }
 
 void Turn::make_room() {
@@ -44,6 +57,7 @@ void Turn::make_room() {
   if (urgent_ == 0) return;
   taken_ = false;
   changed_.notify_all();
+  const Counted waits{waiting_};
   changed_.wait(lock, [this] { return !taken_ && urgent_ == 0; });
   taken_ = true;
 }

@@ -52,6 +52,7 @@ class Turn {
   std::condition_variable_any changed_;
   bool taken_ = false;
   int urgent_ = 0;
+  int waiting_ = 0;  // whom a notification would wake
   std::stop_source* sleeper_ = nullptr;
 };
 

@@ -29,7 +29,7 @@ using Word64 = std::atomic<std::uint64_t>;
 static_assert(Word64::is_always_lock_free && sizeof(Word64) == 8);
 
 inline constexpr std::uint64_t kMagic = 0x314b434f4c524853;  // "SHRLOCK1"
-inline constexpr std::uint32_t kVersion = 3;
+inline constexpr std::uint32_t kVersion = 4;
 // Version and whatever else makes two builds disagree about the layout (a robust mutex differs in size between 32 and 64 bits).
 inline constexpr std::uint32_t kFormat = kVersion << 16 | static_cast<std::uint32_t>(sizeof(void*)) << 8 | static_cast<std::uint32_t>(sizeof(pthread_mutex_t));
 
@@ -78,13 +78,22 @@ struct Entry {
   // Up to here a cache line, all that an uncontended hold looks at: of many names none of those that are used now and then is in a cache.
   Word64 stragglers;  // late lease holders that may still have the file locked: see parking.hpp
   Word64 probe;       // who looks with a shared flock just now: count << 32 | identity; low half 0: nobody
-  Word64 heir_id;     // who has the first seat of the queue
+  Word64 heir_id;     // who has the first seat of the queue,
+  Word64 heir_since;  // and when it began to wait: nanoseconds of CLOCK_MONOTONIC
   Word heir;          // futexes: the heir sleeps on this,
   Word queue;         // those behind it on this,
   Word elders;        // and those who slept through a whole slice on this
   Word elder_count;   // a hint: too high after a death costs a system call
+  Word64 seen_file;   // the lock file that whoever let go has looked at for the heir (file),
+  Word64 seen_at;     // and when: wall clock in nanoseconds
 };
-static_assert(sizeof(Entry) == 104 && offsetof(Entry, stragglers) == 64, "part of the format");
+static_assert(sizeof(Entry) == 128 && offsetof(Entry, stragglers) == 64, "part of the format");
+
+// Both of its lines, which are another processor's where there was a wait: soon we shall have to write on them.
+inline void prefetch(const Entry& entry) {
+  __builtin_prefetch(&entry.word, 1);
+  __builtin_prefetch(&entry.heir, 1);
+}
 
 inline constexpr std::uint32_t kAbandoned = 1;  // the last hold ended by death or expiry, and nobody was told yet
 inline constexpr std::uint32_t kOwnLabel = 2;   // the label that is written here is not the program's name (shm)

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "local/parking.hpp"
 
+#include <sched.h>
+
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
@@ -22,7 +24,8 @@ namespace {
 
 constexpr nanoseconds kSlice = milliseconds{50};        // the longest sleep without a look
 constexpr nanoseconds kBlindSlice = milliseconds{8};    // the same where a death would wake nobody; a death is to be noticed within 10
-constexpr nanoseconds kHandAfter = microseconds{500};  // an heir that has waited this long asks for the lock to be handed over
+constexpr nanoseconds kHandAfter = microseconds{500};  // a release hands the lock over to an heir that has waited this long
+constexpr int kYields = 32;                             // how often the heir lets others run before it sleeps through a grant or a release
 constexpr nanoseconds kReservation = milliseconds{5};   // how long a reservation counts: the heir may be stopped
 constexpr nanoseconds kForeignStale = milliseconds{60}; // how long a waiter for a foreigner may stand still before it is doubted
 constexpr nanoseconds kFirstNap = microseconds{20};     // between looks at the presence of one who is dying,
@@ -87,20 +90,36 @@ bool dead_heir(const Presence& presence, std::uint64_t heir_id) {
   return heir_id == 0 || !presence.alive(Identity::unpack(static_cast<std::uint32_t>(heir_id)));
 }
 
+// It is the one who lets go that looks at the time: a timer of the heir's would have to be set and cancelled on its way to the lock.
+bool has_waited_long(const Entry& entry) {
+  const auto since = static_cast<std::int64_t>(entry.heir_since.load(std::memory_order_relaxed));
+  return clock().monotonic() - nanoseconds{since} >= kHandAfter;
+}
+
 }  // namespace
 
-Sleeper pass_on_unheard(Entry& entry, std::uint64_t mine) {
+Heir call_heir(Entry& entry, std::uint64_t mine) {
+  std::uint64_t word = entry.word.load();
+  const std::uint64_t ending = gate::with(mine, GateState::acquiring);
+  do {
+    if (gate::core(word) != mine || !(word & gate::kAsleep) ) return Heir::not_called;
+  } while (!cas(entry.word, word, (ending | gate::flags(word)) & ~gate::kAsleep));
+  SHERLOCK_STEP("call: the gate is closed");
+  wake_heir(entry);
+  SHERLOCK_STEP("call: the heir is on its way");
+  return Heir::called;
+}
+
+Sleeper pass_on_unheard(Entry& entry, std::uint64_t mine, Heir heir) {
   std::uint64_t word = entry.word.load();
   for (;;) {
     if (gate::core(word) != gate::core(mine)) return Sleeper::not_ours;
-    if (word & gate::kHand) {
-      if (!cas(entry.word, word, gate::with(word, GateState::reserved) & ~(gate::kHand | gate::kAsleep))) continue;
-      SHERLOCK_STEP("pass on: reserved");
-      return Sleeper::heir;
-    }
-    if (!cas(entry.word, word, gate::with(word, GateState::free) & ~gate::kAsleep)) continue;
-    SHERLOCK_STEP("pass on: free");
+    // Not where it neither sleeps nor was called: the seat may be that of a dead.
+    const bool hand_over = ((word & gate::kAsleep) || (heir == Heir::called && (word & gate::kHeir))) && has_waited_long(entry);
+    if (!cas(entry.word, word, gate::with(word, hand_over ? GateState::reserved : GateState::free) & ~gate::kAsleep)) continue;
+    SHERLOCK_STEP("pass on: free or reserved");
     if (word & gate::kAsleep) return Sleeper::heir;
+    if (hand_over) return Sleeper::none;
     if ((word & gate::kQueue) && !(word & gate::kHeir)) return Sleeper::queue;
     return Sleeper::none;
   }
@@ -111,8 +130,8 @@ void wake(Entry& entry, Sleeper sleeper) {
   if (sleeper == Sleeper::queue) promote(entry);
 }
 
-bool pass_on(Entry& entry, std::uint64_t mine) {
-  const Sleeper sleeper = pass_on_unheard(entry, mine);
+bool pass_on(Entry& entry, std::uint64_t mine, Heir heir) {
+  const Sleeper sleeper = pass_on_unheard(entry, mine, heir);
   if (sleeper == Sleeper::none) return true;
   wake(entry, sleeper);
   return sleeper != Sleeper::not_ours;
@@ -131,22 +150,13 @@ bool Waiter::unchanged_for(std::uint64_t word, nanoseconds how_long, nanoseconds
   return true;
 }
 
-Taking Waiter::judge(const Presence& presence, const Entry& entry, std::uint64_t word, nanoseconds boottime) {
-  if (gate::state(word) == GateState::reserved) return has_seat(entry, word) || may_break_ ? Taking::free : Taking::no;
-  may_break_ = false;
-  const Taking taking = local::judge(presence, entry, word, Precedence::respected, [boottime] { return boottime; });
-  if (taking == Taking::no && gate::state(word) == GateState::foreign && heir_ && unchanged_for(word, kForeignStale, clock().monotonic()))
-    return Taking::foreign;
-  return taking;
-}
-
-bool Waiter::has_seat(const Entry& entry, std::uint64_t word) const {
-  return heir_ && (word & gate::kHeir) && entry.heir_id.load() == id_;
+bool Waiter::doubts_a_wait_for_a_foreigner(std::uint64_t word) {
+  return heir_ && unchanged_for(word, kForeignStale, clock().monotonic());
 }
 
 // The flag in the word decides who sits; heir_id says who it is, for those who look whether the heir is alive.
 bool Waiter::sit_down(Entry& entry, std::uint64_t word) {
-  if (!cas(entry.word, word, (word | gate::kHeir) & ~(gate::kAsleep | gate::kHand))) return false;
+  if (!cas(entry.word, word, (word | gate::kHeir) & ~gate::kAsleep)) return false;
   SHERLOCK_STEP("seat: taken");
   entry.heir_id.store(id_);
   SHERLOCK_STEP("seat: signed");
@@ -174,7 +184,7 @@ void Waiter::wait(Companion& companion, const Found& found, nanoseconds until, s
     std::uint64_t word = entry.word.load();
     SHERLOCK_STEP("wait: the word is read");
     if (!found.current() || stopped.load()) return;
-    if (judge(presence, entry, word, clock().boottime()) != Taking::no) return;
+    if (judge(presence, entry, word, [] { return clock().boottime(); }) != Taking::no) return;
     const nanoseconds now = clock().monotonic();
     if (now >= until) return;
 
@@ -219,13 +229,17 @@ void Waiter::wait(Companion& companion, const Found& found, nanoseconds until, s
 bool Waiter::sleep_as_heir(Companion& companion, const Found& found, std::uint64_t word, std::uint32_t heir_word, nanoseconds now,
                            nanoseconds until, const Word& stopped) {
   Entry& entry = *found.entry;
+  // Most likely by the one who called us, perhaps from this very processor.
+  if (gate::state(word) == GateState::acquiring && yields_++ < kYields) {
+    sched_yield();
+    return true;
+  }
+  yields_ = 0;
   until = std::min(until, now + kSlice);
-  std::uint64_t wanted = word | gate::kAsleep;
-  if (now - since_ >= kHandAfter)
-    wanted |= gate::kHand;
-  else
-    until = std::min(until, since_ + kHandAfter);
-  if (wanted != word && !cas(entry.word, word, wanted)) return false;
+  if (!(word & gate::kAsleep)) {
+    entry.heir_since.store(static_cast<std::uint64_t>(since_.count()), std::memory_order_relaxed);
+    if (!cas(entry.word, word, word | gate::kAsleep)) return false;
+  }
   SHERLOCK_STEP("wait: marked as asleep");
 
   if (gate::state(word) == GateState::held)
@@ -260,6 +274,7 @@ bool Waiter::sleep_as_heir(Companion& companion, const Found& found, std::uint64
   }
   SHERLOCK_STEP("wait: the heir falls asleep");
   const long woken = sleep_on(on, count, until);
+  prefetch(entry);
   SHERLOCK_STEP("wait: the heir is awake");
   // The kernel wakes one sleeper of a dead thread's word; there may be more.
   if (woken == 2) posix::futex_wake_all(companion.presence().life(owner));

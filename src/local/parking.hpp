@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Waiting for a gate word without polling it, in order. One waiter at a time is the heir: it sleeps on a word of its own and on the life word of
-// whoever has the lock, so that a release and a death both wake it, and after a while it asks for the lock to be handed over. The others sleep
+// whoever has the lock, so that a release and a death both wake it, and once it has waited for a while, the lock is handed over to it. The others sleep
 // behind it; whoever leaves the heir's seat wakes one of them to take it. Sleeps are cut into slices: a wake that is lost,
 // because somebody was killed on the way to it, costs a slice and never more.
 #pragma once
@@ -17,13 +17,18 @@
 
 namespace sherlock::local {
 
-// From our own word `mine` (acquiring, held or foreign) to free, or to reserved where the heir has asked for it; wakes who is to be
+// From our own word `mine` (acquiring, held or foreign) to free, or to reserved where the heir has waited long; wakes who is to be
 // woken. False: the word is not ours any more.
-bool pass_on(Entry& entry, std::uint64_t mine);
+enum class Heir { not_called, called };
+bool pass_on(Entry& entry, std::uint64_t mine, Heir heir = Heir::not_called);
+
+// For one who has something else to let go of before that: wakes an heir that sleeps, whose way here takes longer. Called: our word, which was `mine`
+// (held), is acquiring now.
+[[nodiscard]] Heir call_heir(Entry& entry, std::uint64_t mine);
 
 // The same in two steps, for one who has something else to let go of before whoever is woken wants it.
 enum class Sleeper { none, heir, queue, not_ours };  // the last: nobody, for the word is not ours any more
-[[nodiscard]] Sleeper pass_on_unheard(Entry& entry, std::uint64_t mine);
+[[nodiscard]] Sleeper pass_on_unheard(Entry& entry, std::uint64_t mine, Heir heir = Heir::not_called);
 // The entry may be another key's by now: then somebody there wakes up for nothing.
 void wake(Entry& entry, Sleeper sleeper);
 
@@ -74,7 +79,8 @@ class Waiter {
   void wait(Companion& companion, const Found& found, std::chrono::nanoseconds until, std::stop_token stop);
 
   // As the free function, for one who waits and may have precedence.
-  Taking judge(const Presence& presence, const Entry& entry, std::uint64_t word, std::chrono::nanoseconds boottime);
+  template <class ReadBoottime>
+  Taking judge(const Presence& presence, const Entry& entry, std::uint64_t word, ReadBoottime boot);
   // The waiters' flags in the word that takes the place of `word`.
   std::uint64_t flags_after_taking(const Entry& entry, std::uint64_t word);
   // To be called after the word was taken: gives up the seat and its cell, and wakes the next one to sit down.
@@ -89,7 +95,8 @@ class Waiter {
   bool waiting() const { return since_.count() != 0; }
 
  private:
-  bool has_seat(const Entry& entry, std::uint64_t word) const;
+  bool has_seat(const Entry& entry, std::uint64_t word) const { return heir_ && (word & gate::kHeir) && entry.heir_id.load() == id_; }
+  bool doubts_a_wait_for_a_foreigner(std::uint64_t word);
   bool sit_down(Entry& entry, std::uint64_t word);
   bool sleep_as_heir(Companion& companion, const Found& found, std::uint64_t word, std::uint32_t heir_word, std::chrono::nanoseconds now,
                      std::chrono::nanoseconds until, const Word& stopped);
@@ -101,6 +108,7 @@ class Waiter {
   std::chrono::nanoseconds since_{};  // when waiting began
   std::uint64_t id_ = 0;              // as heir_id
   bool heir_ = false;
+  int yields_ = 0;
   bool slept_ = false;      // may take the heir's seat before those who have not
   bool may_break_ = false;  // the reservation has lapsed
   bool empties_seat_ = false;
@@ -123,6 +131,14 @@ Taking judge(const Presence& presence, const Entry& entry, std::uint64_t word, P
     case GateState::foreign: return presence.alive(word) ? Taking::no : Taking::wait_over;
   }
   return Taking::no;  // a state that nobody writes: refuse
+}
+
+template <class ReadBoottime>
+Taking Waiter::judge(const Presence& presence, const Entry& entry, std::uint64_t word, ReadBoottime boot) {
+  if (gate::state(word) == GateState::reserved) return has_seat(entry, word) || may_break_ ? Taking::free : Taking::no;
+  may_break_ = false;
+  const Taking taking = local::judge(presence, entry, word, Precedence::respected, boot);
+  return taking == Taking::no && gate::state(word) == GateState::foreign && doubts_a_wait_for_a_foreigner(word) ? Taking::foreign : taking;
 }
 
 }  // namespace sherlock::local

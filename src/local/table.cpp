@@ -196,6 +196,7 @@ void Table::fill(const Found& mine, const KeyHash& hash, std::string_view ns, st
   entry.since.store(0);
   stragglers::none(entry);
   entry.heir_id.store(0);
+  entry.seen_at.store(0);
   entry.marks.store(0);
   entry.word.store(gate::make(GateState::free, {}, gate::tag(fence)));  // see fence.hpp
   SHERLOCK_STEP("fill: the word");
@@ -330,7 +331,10 @@ void Table::for_each(const std::function<void(const Found&)>& visit) const {
 }
 
 void Table::write_default_label(Entry& entry) {
-  if (const auto text = companion_.text(entry.text.load())) shared(text.block->label_size).store(kProgramsName, std::memory_order_relaxed);
+  const auto text = companion_.text(entry.text.load());
+  if (!text) return;
+  const auto size = shared(text.block->label_size);
+  if (size.load(std::memory_order_relaxed) != kProgramsName) size.store(kProgramsName, std::memory_order_relaxed);
 }
 
 void Table::write_label(Entry& entry, std::string_view label) {

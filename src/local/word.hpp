@@ -19,12 +19,11 @@ enum class GateState : std::uint8_t { free = 0, acquiring = 1, held = 2, reserve
 
 namespace gate {
 
-// queue 1 | heir 1 | asleep 1 | hand 1 | state 3 | slot 12 | generation 18 | tag 27, from the top.
+// queue 1 | heir 1 | asleep 1 | unused 1 | state 3 | slot 12 | generation 18 | tag 27, from the top.
 inline constexpr std::uint64_t kQueue = 1ull << 63;   // somebody waits behind the heir
 inline constexpr std::uint64_t kHeir = 1ull << 62;    // the first seat is taken
 inline constexpr std::uint64_t kAsleep = 1ull << 61;  // the heir sleeps: a release wakes it
-inline constexpr std::uint64_t kHand = 1ull << 60;    // the heir has waited long: a release reserves the lock for it
-inline constexpr std::uint64_t kHeirFlags = kHeir | kAsleep | kHand;
+inline constexpr std::uint64_t kHeirFlags = kHeir | kAsleep;
 inline constexpr std::uint64_t kFlags = kQueue | kHeirFlags;
 
 inline constexpr unsigned kStateShift = 57, kSlotShift = 45, kGenerationShift = 27;

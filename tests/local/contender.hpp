@@ -33,7 +33,7 @@ class Contender {
   // One turn of waiting, as a backend's do_wait and do_acquire.
   std::optional<Taking> wait_once(nanoseconds until = nanoseconds::max(), std::stop_token stop = {}) {
     waiter.wait(companion_, found_, until, std::move(stop));
-    return take([&](std::uint64_t word) { return waiter.judge(companion_.presence(), entry(), word, boottime()); }, true);
+    return take([&](std::uint64_t word) { return waiter.judge(companion_.presence(), entry(), word, boottime); }, true);
   }
   // Waits as long as it takes.
   Taking wait() {
@@ -41,7 +41,12 @@ class Contender {
       if (const auto taken = wait_once()) return *taken;
   }
   bool release() {
-    return pass_on(entry(), std::exchange(held_, 0));
+    return pass_on(entry(), std::exchange(held_, 0), std::exchange(called_, Heir::not_called));
+  }
+  // As one who has something else to let go of before.
+  Heir call() {
+    if ((called_ = call_heir(entry(), held_)) == Heir::called) held_ = gate::with(held_, GateState::acquiring);
+    return called_;
   }
   void leave() { waiter.leave(found_); }
 
@@ -49,6 +54,9 @@ class Contender {
   const Found& found() const { return found_; }
   std::uint64_t word() const { return entry().word.load(); }
   GateState state() const { return gate::state(word()); }
+  bool heir_has_slept_since(nanoseconds when) const {
+    return (word() & gate::kAsleep) != 0 && entry().heir_since.load() <= static_cast<std::uint64_t>(when.count());
+  }
   bool mine() const { return held_ != 0 && gate::core(word()) == held_; }
 
   Waiter waiter;
@@ -76,6 +84,7 @@ class Contender {
   Companion& companion_;
   const Found found_;
   std::uint64_t held_ = 0;
+  Heir called_ = Heir::not_called;
 };
 
 }  // namespace playground

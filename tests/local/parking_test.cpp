@@ -66,7 +66,7 @@ class Waiting {
 };
 
 bool asleep_as_heir(const Contender& gate) { return eventually([&] { return (gate.word() & gate::kAsleep) != 0; }); }
-bool has_asked_for_it(const Contender& gate) { return eventually([&] { return (gate.word() & gate::kHand) != 0; }); }
+bool has_waited_long(const Contender& gate) { return eventually([&] { return gate.heir_has_slept_since(sherlock::clock().monotonic() - 1ms); }); }
 
 }  // namespace
 
@@ -239,7 +239,7 @@ TEST_CASE("an heir that has waited for long has the lock kept for it, against th
   Contender holder{*companion}, newcomer{*companion};
   REQUIRE(holder.try_once());
   Waiting heir{ground};
-  REQUIRE(has_asked_for_it(holder));
+  REQUIRE(has_waited_long(holder));
   heir.process().stop();
   CHECK(holder.release());
   CHECK(holder.state() == GateState::reserved);
@@ -251,13 +251,70 @@ TEST_CASE("an heir that has waited for long has the lock kept for it, against th
   CHECK(heir.finish());
 }
 
+TEST_CASE("an heir that was called before the release has the lock when it comes", "[parking][process]") {
+  const Playground ground;
+  const auto companion = ground.open();
+  Contender holder{*companion}, newcomer{*companion};
+  REQUIRE(holder.try_once());
+  CHECK(holder.call() == Heir::not_called);  // nobody is there
+  Waiting heir{ground};
+
+  SECTION("where it comes after the release, which keeps the lock for it") {
+    REQUIRE(has_waited_long(holder));
+    heir.process().stop();
+    CHECK(holder.call() == Heir::called);
+    CHECK(holder.mine());
+    CHECK(holder.state() == GateState::acquiring);
+    CHECK(holder.release());
+    CHECK(holder.state() == GateState::reserved);
+    CHECK_FALSE(newcomer.try_once(Precedence::respected));
+    heir.process().resume();
+  }
+  SECTION("where it comes before the release, and falls asleep again") {
+    REQUIRE(asleep_as_heir(holder));
+    CHECK(holder.call() == Heir::called);
+    CHECK_FALSE(newcomer.try_once());
+    REQUIRE(asleep_as_heir(holder));
+    CHECK(holder.release());
+  }
+  CHECK(heir.has_it.hear());
+  CHECK(heir.finish());
+  CHECK(gate::flags(holder.word()) == 0);
+}
+
+TEST_CASE("an heir that was called by one who died then has the lock of the dead", "[parking][process]") {
+  const Playground ground;
+  const auto companion = ground.open();
+  Pipe ready, go;
+  Child holder{[&] {
+    const auto mine = ground.open();
+    Contender contender{*mine};
+    if (!contender.try_once()) return 1;
+    ready.tell();
+    if (!go.hear() || contender.call() != Heir::called) return 1;
+    ready.tell();
+    Child::sleep();
+    return 0;
+  }};
+  REQUIRE(ready.hear());
+  Contender look{*companion};
+  Waiting heir{ground};
+  REQUIRE(asleep_as_heir(look));
+  go.tell();
+  REQUIRE(ready.hear());
+  holder.kill();
+  CHECK(heir.has_it.hear());
+  CHECK(heir.from() == Taking::dead);
+  CHECK(heir.finish());
+}
+
 TEST_CASE("what is kept for a stopped heir is not kept for long", "[parking][process]") {
   const Playground ground;
   const auto companion = ground.open();
   Contender holder{*companion}, next{*companion};
   REQUIRE(holder.try_once());
   Waiting heir{ground};
-  REQUIRE(has_asked_for_it(holder));
+  REQUIRE(has_waited_long(holder));
   heir.process().stop();
   CHECK(holder.release());
   CHECK(next.wait() == Taking::free);
@@ -276,7 +333,7 @@ TEST_CASE("a dead heir's seat and lock go to the next in the queue", "[parking][
   Contender holder{*companion};
   REQUIRE(holder.try_once());
   Waiting heir{ground};
-  REQUIRE(has_asked_for_it(holder));
+  REQUIRE(has_waited_long(holder));
   const std::uint64_t dead = holder.entry().heir_id.load();
   REQUIRE(dead != 0);
   Waiting second{ground};
@@ -285,7 +342,7 @@ TEST_CASE("a dead heir's seat and lock go to the next in the queue", "[parking][
 
   SECTION("while somebody has the lock") {
     CHECK(eventually([&] { return holder.entry().heir_id.load() != dead; }));
-    REQUIRE(has_asked_for_it(holder));
+    REQUIRE(has_waited_long(holder));
     CHECK(holder.release());
   }
   SECTION("while the lock is kept for the dead") {
@@ -308,9 +365,8 @@ TEST_CASE("a waiter learns of the holder's death without asking again and again"
   }};
   REQUIRE(ready.hear());
   Contender look{*companion};
-  // With the first sleep cut short only by the wish to have the lock handed over: after that nothing but the death wakes it.
   Waiting heir{ground};
-  REQUIRE(has_asked_for_it(look));
+  REQUIRE(has_waited_long(look));
   holder.kill();
   CHECK(heir.has_it.hear());
   CHECK(heir.from() == Taking::dead);
@@ -413,7 +469,7 @@ TEST_CASE("an heir that leaves gives back what was kept for it", "[parking]") {
   const auto companion = ground.open();
   Contender holder{*companion}, heir{*companion};
   REQUIRE(holder.try_once());
-  while (!(holder.word() & gate::kHand)) CHECK_FALSE(heir.wait_once(sherlock::clock().monotonic() + 2ms));
+  while (!holder.heir_has_slept_since(sherlock::clock().monotonic() - 1ms)) CHECK_FALSE(heir.wait_once(sherlock::clock().monotonic() + 2ms));
   CHECK(holder.release());
   REQUIRE(holder.state() == GateState::reserved);
   heir.leave();

@@ -15,7 +15,7 @@ TEST_CASE("a gate word gives back what was put into it", "[word]") {
         CHECK(gate::tag(word) == tag);
         CHECK(gate::flags(word) == 0);
         CHECK(gate::core(word | gate::kFlags) == word);
-        CHECK(gate::flags(word | gate::kQueue | gate::kHand) == (gate::kQueue | gate::kHand));
+        CHECK(gate::flags(word | gate::kQueue | gate::kAsleep) == (gate::kQueue | gate::kAsleep));
         CHECK(gate::state(word | gate::kFlags) == state);
         CHECK(Identity::of(word | gate::kFlags) == who);
         CHECK(gate::tag(word | gate::kFlags) == tag);

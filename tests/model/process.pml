@@ -26,7 +26,6 @@
 #define QUEUE 1024
 #define HEIR 2048
 #define ASLEEP 4096
-#define HAND 8192
 #define STATE(w) ((w) & 3)
 #define SLOT(w) (((w) >> 2) & 3)
 #define GENERATION(w) (((w) >> 4) & 3)

@@ -89,7 +89,7 @@ proctype process(byte me) {
   short w, mine, seen;
   bool once;           /* Attempt::once: ignores reservations, never waits */
   bool waits, judging; /* Attempt::waiting; judge() was called by wait() */
-  bool heir, slept, may_break, empties, dead, look_only, woke, elder;
+  bool heir, slept, may_break, empties, dead, look_only, woke, elder, called, handed;
   mtype after;         /* who called promote() */
 
 verb:
@@ -156,19 +156,36 @@ owner_later:
   /* ---------------------------------------------------------------------------------------------- local::pass_on() */
 in_possession:
   atomic { FORGET; mortal; inside--; w = word; assert(CORE(w) == mine) }
+#ifdef CALLS
+  /* local::call_heir(), which those use who have something else to let go of first */
+call:
+  atomic {
+    mortal;
+    if
+    :: word != w -> w = word; goto call
+    :: word == w && !(w & ASLEEP) -> goto let_go
+    :: word == w && (w & ASLEEP) -> w = w & ~ASLEEP; word = w; called = true
+    fi
+  }
+#ifndef DROP_CALL
+  atomic { mortal; heir_moved = heir_moved | looking }
+  atomic { mortal; wake_all(as_heir) }
+#endif
+#endif
 let_go:
   atomic {
     mortal;
     if
     :: word != w -> w = word; goto let_go
-    :: word == w && (w & HAND) -> word = (FREED(w) | RESERVED) & ~(HAND | ASLEEP)
-    :: word == w && !(w & HAND) -> word = FREED(w) & ~ASLEEP
+    :: word == w && ((w & ASLEEP) || (called && (w & HEIR))) -> word = (FREED(w) | RESERVED) & ~ASLEEP; handed = true /* it has waited long */
+    :: word == w -> word = FREED(w) & ~ASLEEP; handed = false
     fi;
-    mine = 0;
+    mine = 0; called = false;
     if
-    :: w & (ASLEEP | HAND) -> goto wake_heir
+    :: w & ASLEEP -> after = released; goto wake_heir
+    :: !(w & ASLEEP) && handed -> goto round_over
 #ifndef DROP_PROMOTE
-    :: !(w & (ASLEEP | HAND)) && (w & QUEUE) && !(w & HEIR) -> after = released; goto promote
+    :: !(w & ASLEEP) && !handed && (w & QUEUE) && !(w & HEIR) -> after = released; goto promote
 #endif
     :: else -> goto round_over
     fi
@@ -226,7 +243,7 @@ look_on:
        if :: (w & HEIR) && heir_id == ID -> goto sleep_as_heir :: else -> heir = false; w = 0; goto wait fi
     :: !heir && !(w & HEIR) && (!(w & QUEUE) || slept) -> /* sit_down() */
        mortal;
-       if :: word == w -> word = (w | HEIR) & ~(ASLEEP | HAND); w = 0; goto sign :: else -> w = 0; goto wait fi
+       if :: word == w -> word = (w | HEIR) & ~ASLEEP; w = 0; goto sign :: else -> w = 0; goto wait fi
     :: !heir && (w & HEIR) && slept -> mortal; other = heir_id; goto dead_heir
     :: else -> goto line_up
     fi
@@ -290,12 +307,11 @@ line_up:
 
   /* -------------------------------------------------------------------------------------- Waiter::sleep_as_heir() */
 sleep_as_heir:
-  atomic { /* HAND once it has waited for a millisecond */
+  atomic {
     mortal;
     if
     :: word != w -> LOOK_AWAY; w = 0; goto take
     :: word == w -> w = w | ASLEEP
-    :: word == w -> w = w | ASLEEP | HAND
     fi;
     word = w
   }
@@ -369,7 +385,7 @@ leaving:
      atomic {
        mortal;
        if
-       :: word == w -> word = (STATE(w) == RESERVED -> FREED(w) : w) & ~(HEIR | ASLEEP | HAND)
+       :: word == w -> word = (STATE(w) == RESERVED -> FREED(w) : w) & ~(HEIR | ASLEEP)
        :: else -> w = word; goto leaving
        fi
      }

@@ -89,14 +89,18 @@ int foreign_lock(const std::string& path) {
   return -1;
 }
 
+void foreigner_comes(Ground& g) {
+  if (const int fd = foreign_lock(g.path()); fd >= 0) std::thread{[&g, fd] { be_inside(g, fd, g.stage.victim_done, 20ms); }}.detach();
+  nap(100us);
+}
+
 // In less than a tick of the coarse clock, so that only a look at the descriptor tells.
 void removed_at_once(Ground& g) {
   made_before(g);
   if (g.how != How::hold) return;
   g.at_point = [&] {
     unlink(g.path().c_str());
-    if (const int fd = foreign_lock(g.path()); fd >= 0) std::thread{[&g, fd] { be_inside(g, fd, g.stage.victim_done, 20ms); }}.detach();
-    nap(100us);
+    foreigner_comes(g);
   };
 }
 
@@ -109,6 +113,36 @@ void moved_away(Ground& g) {
   nap(1ms);
   g.stage.ready = true;
   inside.join();
+}
+
+// Waits for one who calls it before he lets go, and has looked at the file.
+void is_called(Ground& g) {
+  FileLock lock = g.lock("x", {.timeout = 8s});
+  lock.acquire();
+  hold(g, lock, victim_id);
+  g.stage.cue[0] = true;
+  g.wait_for(g.stage.cue[1]);
+  g.arm();
+  lock.acquire();
+  hold(g, lock, victim_id);
+}
+
+// When the file has just been removed, but he who lets go has had no time to look at the path.
+void calls_at_a_removed_file(Ground& g) {
+  made_before(g);
+  if (g.how == How::hold) g.at_point = [&] { foreigner_comes(g); };
+  g.help([&g] {
+    g.wait_for(g.stage.cue[0]);
+    FileLock lock = g.lock();
+    lock.acquire();
+    g.stage.cue[1] = true;
+    nap(1500us);  // the victim falls asleep meanwhile, and most likely it is not time for us to look at the path
+    unlink(g.path().c_str());
+    try {
+      lock.release();
+    } catch (const sherlock::LockLostException&) {  // it was time
+    }
+  });
 }
 
 // Who has the file still has it, whatever companion he came by.
@@ -197,6 +231,7 @@ std::vector<Scene> replacements() {
   return {
       {.name = "removed", .before = removed_at_once, .victim = used_before, .up_to = seen, .only = {How::hold}},
       {.name = "moved", .before = made_before, .victim = used_before, .meanwhile = moved_away, .up_to = seen, .only = {How::hold}},
+      {.name = "called", .before = calls_at_a_removed_file, .victim = is_called, .from = "gate: taken", .up_to = seen, .only = {How::hold}},
       {.name = "replaced", .before = made_before, .victim = used_before, .meanwhile = companion_replaced, .only = {How::hold}},
       {.name = "replaced, late",
        .before = a_straggler_and_nobody,

@@ -78,7 +78,6 @@ std::optional<Grant> FileLock::Impl::acquire(const Claim& claim) {
       t.look = true;
       if (!t.at->store->current()) t.at = &rebind(claim);
     }
-    if (t.waits()) t.look = true;  // after every wait
     if (t.waits() && waits_at_ && waits_at_ != t.at) give_up_place();
     switch (try_gate(t)) {
       case Outcome::granted: return t.grant;
@@ -113,8 +112,8 @@ FileLock::Impl::Outcome FileLock::Impl::try_gate(Try& t) {
       foreign_.reset();
     }
 
-    Taking from = t.waits() ? waiter_.judge(presence, entry, word, t.claim.now())
-                            : local::judge(presence, entry, word, precedence, [&] { return t.claim.now(); });
+    const auto boottime = [&] { return t.claim.now(); };
+    Taking from = t.waits() ? waiter_.judge(presence, entry, word, boottime) : local::judge(presence, entry, word, precedence, boottime);
     if (from == Taking::no) {
       if (!t.at->found.current()) return Outcome::moved;
       if (t.claim.attempt != Attempt::once) return Outcome::refused;
@@ -184,7 +183,7 @@ FileLock::Impl::Outcome FileLock::Impl::enter(Try& t, std::uint64_t mine, Taking
       }
       SHERLOCK_STEP("grant: the file is the right one");
       // The file's time says which companion's fences its holders have. A newer one's are larger than all of ours would be.
-      if (const std::int64_t epoch = t.at->store->companion().epoch(); file_.stamp() != epoch) {
+      if (const std::int64_t epoch = t.at->store->companion().epoch(); !t.seen && file_.stamp() != epoch) {
         if (!t.at->store->current()) {
           file_.unlock();
           return move_on(t, mine);
@@ -279,16 +278,17 @@ FileLock::Impl::Locked FileLock::Impl::lock_file(Try& t, std::uint64_t mine, Tak
   return Locked::refused;
 }
 
-// A look at the descriptor after every grant (removed, renamed over); at the path only now and then, and after a wait (moved away).
+// A look at the descriptor at every grant (removed, renamed over), by us or for us; at the path only now and then (moved away).
 bool FileLock::Impl::file_is_right(Try& t) {
-  if (!file_.linked()) return false;
+  t.seen = t.waits() && file_.seen_for_heir(t.at->entry());
+  if (!t.seen && !file_.linked()) return false;
   if (file_look_.due()) t.look = true;
   return !t.look || file_.at_path(*t.at->store);
 }
 
 void FileLock::Impl::record(Try& t, std::uint64_t mine) {
   Entry& entry = t.at->entry();
-  if (t.lease() && t.look) t.claim.refresh_now();  // there was a wait
+  if (t.lease() && (t.look || t.waits())) t.claim.refresh_now();  // there was a wait
   const std::uint64_t expiry = local::expiry_record(t.claim, gate::tag(mine));
   held_expiry_.store(expiry, std::memory_order_relaxed);
   entry.expiry.store(expiry);

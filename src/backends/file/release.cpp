@@ -36,6 +36,7 @@ bool FileLock::Impl::release(const Claim& claim) {
   const std::uint64_t held = held_word_.load(std::memory_order_relaxed);
   std::uint64_t mine = held;
   bool ours = true;
+  local::Heir heir = local::Heir::not_called;
   std::uint32_t counted_in = 0;
   if (lease) {
     std::uint64_t word = entry.word.load();
@@ -47,6 +48,9 @@ bool FileLock::Impl::release(const Claim& claim) {
     else  // whoever took it counted us as a straggler; as long as we have the file, nobody has it alone, so this is the round
       counted_in = local::stragglers::round(entry);
     SHERLOCK_STEP("release: the gate is closed");
+  } else if (entry.word.load(std::memory_order_relaxed) & gate::kAsleep) [[unlikely]] {
+    heir = local::call_heir(entry, held);
+    if (heir == local::Heir::called) mine = gate::with(held, GateState::acquiring);
   }
   bool there = false, unlocked = false;
   try {
@@ -56,7 +60,7 @@ bool FileLock::Impl::release(const Claim& claim) {
     // stranger's by now.
     unlocked = (there || file_.intact()) && file_.unlock();
   } catch (...) {
-    if (lease && ours) {
+    if (ours && mine != held) {
       std::uint64_t word = entry.word.load();
       while (gate::core(word) == mine && !entry.word.compare_exchange_weak(word, held | gate::flags(word))) {
       }
@@ -68,7 +72,9 @@ bool FileLock::Impl::release(const Claim& claim) {
   if (!unlocked || !there) file_.close();
   if (!ours) local::stragglers::take_back(entry, counted_in);  // not before: a successor may share the file only as long as we are counted
   SHERLOCK_STEP("release: the straggler is counted out");
-  if (ours) ours = local::pass_on(entry, mine);
+  // The heir is on its way, and we have the time that it has not.
+  if (heir == local::Heir::called && unlocked && there) file_.see_for_heir(entry, b.store->companion().epoch());
+  if (ours) ours = local::pass_on(entry, mine, heir);
   return ours && unlocked && there;
 }
 

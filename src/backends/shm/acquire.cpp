@@ -168,8 +168,8 @@ ShmLock::Impl::Outcome ShmLock::Impl::take(const Claim& claim, const Binding& b,
   const auto precedence = claim.attempt == Attempt::once ? local::Precedence::ignored : local::Precedence::respected;
   for (int patience = 64;;) {
     const std::uint64_t word = entry.word.load();
-    const Taking from = waits ? waiter_.judge(presence, entry, word, claim.now())
-                              : local::judge(presence, entry, word, precedence, [&] { return claim.now(); });
+    const auto boottime = [&] { return claim.now(); };
+    const Taking from = waits ? waiter_.judge(presence, entry, word, boottime) : local::judge(presence, entry, word, precedence, boottime);
     if (from == Taking::no) {
       if (!b.found.current()) return Outcome::moved;
       // The short section of a clean-up: it may end in "free".

@@ -104,7 +104,7 @@ std::optional<Grant> SqliteLock::Impl::try_row(const Claim& claim, SqliteStore& 
   if (found) {
     const std::uint64_t word = found.entry->word.load();
     const auto precedence = claim.attempt == Attempt::once ? local::Precedence::ignored : local::Precedence::respected;
-    const Taking taking = waits(claim) ? waiter_.judge(store.presence(), *found.entry, word, claim.now())
+    const Taking taking = waits(claim) ? waiter_.judge(store.presence(), *found.entry, word, [&] { return claim.now(); })
                                        : local::judge(store.presence(), *found.entry, word, precedence, [&] { return claim.now(); });
     looks_held = taking == Taking::no;
     if (looks_held && gate::state(word) == GateState::reserved) {  // free, but for somebody who has waited longer

@@ -65,7 +65,7 @@ std::uint64_t WriteGate::wait_to_enter(nanoseconds answer_by) {
   local::Waiter waiter;
   for (;;) {
     std::uint64_t word = entry.word.load();
-    const Taking taking = waiter.waiting() ? waiter.judge(presence, entry, word, {})
+    const Taking taking = waiter.waiting() ? waiter.judge(presence, entry, word, [] { return std::chrono::nanoseconds{}; })
                                            : local::judge(presence, entry, word, local::Precedence::respected, [] { return nanoseconds{}; });
     if (taking != Taking::no) {
       const std::uint64_t before = word, mine = taken(presence, word);

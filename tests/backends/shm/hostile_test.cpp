@@ -113,7 +113,7 @@ TEST_CASE("a word that no honest user writes is nobody's lock for ever", "[shm]"
   Entry& entry = intruder.entry();
   const std::uint64_t some_tag = 12345;
   for (std::uint64_t state = 0; state < 8; ++state)
-    for (const std::uint64_t flags : {std::uint64_t{0}, gate::kQueue, gate::kHeir, gate::kHand, gate::kHeirFlags, gate::kFlags}) {
+    for (const std::uint64_t flags : {std::uint64_t{0}, gate::kQueue, gate::kHeir, gate::kAsleep, gate::kHeirFlags, gate::kFlags}) {
       CAPTURE(state, flags);
       // Of a process that is not there.
       entry.word.store(state << gate::kStateShift | std::uint64_t{77} << gate::kSlotShift | flags | some_tag);

@@ -26,7 +26,7 @@ MUTANTS = [
     Mutant('grant-without-flock', GRANT, 'overlap', 'free', 'kill', 'gate: read',
            ('if (file_.lock_exclusive(entry, t.at->presence())) {', 'if (true) {')),
     Mutant('grant-without-fstat', GRANT, 'overlap', 'removed', 'hold', 'grant: the file is open',
-           left_out('  if (!file_.linked()) return false;\n')),
+           left_out('  if (!t.seen && !file_.linked()) return false;\n')),
     Mutant('grant-without-a-look-at-the-path', GRANT, 'overlap', 'moved', 'hold', 'grant: the file is open',
            ('return !t.look || file_.at_path(*t.at->store);', 'return true;')),
     Mutant('grant-without-reading-the-stamp', GRANT, 'fence', 'replaced', 'hold', 'gate: taken',
@@ -71,7 +71,7 @@ MUTANTS = [
            ('unlocked = (there || file_.intact()) && file_.unlock();',
             'if (ours) ours = local::pass_on(entry, mine);\n    SHERLOCK_STEP("release: the straggler is counted out");\n'
             '    unlocked = (there || file_.intact()) && file_.unlock();'),
-           ('  if (ours) ours = local::pass_on(entry, mine);\n  return', '  return')),
+           ('  if (ours) ours = local::pass_on(entry, mine, heir);\n  return', '  return')),
     Mutant('release-straggler-not-taken-back', RELEASE, 'overlap', 'take-over', 'none', '',
            ('  if (!ours) local::stragglers::take_back(entry, counted_in);', '  (void)counted_in;')),
     Mutant('release-straggler-taken-back-before-the-file', RELEASE, 'stuck', 'late', 'stop', 'release: looked',
@@ -83,6 +83,10 @@ MUTANTS = [
            ('  if (!held_fence_.compare_exchange_strong(fence, 0)) return false;', '  (void)fence, held_fence_.store(0);')),
     Mutant('release-beside-another-thread', RELEASE, 'overlap', 'threads, taken over', 'hold', 'release: looked',
            ('  if (lease) guard.lock();\n  std::uint64_t fence', '  std::uint64_t fence')),
+    Mutant('release-calls-an-heir-that-nobody-wakes', PARKING, 'slow', 'hand-over', 'none', '',
+           left_out('  wake_heir(entry);\n  SHERLOCK_STEP("call: the heir is on its way");\n')),
+    Mutant('release-sees-what-it-has-not-looked-at', FILE, 'overlap', 'called', 'hold', 'gate: taken',
+           ('if (!linked() || stamp() != epoch) return;', 'if (epoch == 0) return;')),
     # ---- renew
     Mutant('renew-word-before-the-record', RELEASE, 'stuck', 'short lease', 'stop', 'renew: recorded',
            left_out('  if (!entry.expiry.compare_exchange_strong(before, expiry)) return false;\n  SHERLOCK_STEP("renew: recorded");\n'),
@@ -172,14 +176,16 @@ MUTANTS = [
 ]
 
 # Left out or swapped by hand, and nothing was found broken in any scene. What they are for:
-#   to be quick: presence().rearm() after a grant (waiters are woken by a death), the 30 ms of tries at a dead holder's file, set_stamp() (without it
-#     every grant looks at the companion's path), pass_on() in give_up_place() (a watcher that went is doubted after a while), promote() in leave() and
-#     its second look, the clearing of heir_id in took(). A wake that is lost costs a slice.
+#   to be quick: the gate that is closed when an heir is called (which lets others run then, instead of falling asleep again), presence().rearm() after
+#     a grant (waiters are woken by a death), the 30 ms of tries at a dead holder's file, set_stamp() (without it every grant looks at the companion's
+#     path), pass_on() in give_up_place() (a watcher that went is doubted after a while), promote() in leave() and its second look, the clearing of
+#     heir_id in took(). A wake that is lost costs a slice.
 #   one of two that stand in for each other: Found::current() before the gate is taken and after it (both left out: caught, above); current() in find(),
 #     publish() and forget_unused(), behind each of which a compare-and-swap on the same word, or a look by the caller, fails just as well; the look at
 #     the path when a companion was opened, for an acquirer looks again.
 #   not shown: the shared init byte while a companion is opened, which keeps out a remaker of another version; the mark of abandonment that is cleared
-#     before the word says held; the look at the path in remove_file(). Each needs one more process at one more exact place than a scene has.
+#     before the word says held; the look at the path in remove_file(); the stamp in the look for the heir, and its age. Each needs one more process at one more exact
+#     place than a scene has.
 
 
 if __name__ == '__main__':
