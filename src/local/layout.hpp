@@ -84,10 +84,8 @@ struct Entry {
   Word queue;         // those behind it on this,
   Word elders;        // and those who slept through a whole slice on this
   Word elder_count;   // a hint: too high after a death costs a system call
-  Word64 seen_file;   // the lock file that whoever let go has looked at for the heir (file),
-  Word64 seen_at;     // and when: wall clock in nanoseconds
 };
-static_assert(sizeof(Entry) == 128 && offsetof(Entry, stragglers) == 64, "part of the format");
+static_assert(sizeof(Entry) == 112 && offsetof(Entry, stragglers) == 64, "part of the format");
 
 // Both of its lines, which are another processor's where there was a wait: soon we shall have to write on them.
 inline void prefetch(const Entry& entry) {

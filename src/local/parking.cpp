@@ -92,8 +92,9 @@ bool dead_heir(const Presence& presence, std::uint64_t heir_id) {
 
 // It is the one who lets go that looks at the time: a timer of the heir's would have to be set and cancelled on its way to the lock.
 bool has_waited_long(const Entry& entry) {
-  const auto since = static_cast<std::int64_t>(entry.heir_since.load(std::memory_order_relaxed));
-  return clock().monotonic() - nanoseconds{since} >= kHandAfter;
+  // Unsigned: a time to come, which nobody writes, has been long ago.
+  const auto now = static_cast<std::uint64_t>(clock().monotonic().count());
+  return now - entry.heir_since.load(std::memory_order_relaxed) >= static_cast<std::uint64_t>(kHandAfter.count());
 }
 
 }  // namespace
@@ -102,7 +103,7 @@ Heir call_heir(Entry& entry, std::uint64_t mine) {
   std::uint64_t word = entry.word.load();
   const std::uint64_t ending = gate::with(mine, GateState::acquiring);
   do {
-    if (gate::core(word) != mine || !(word & gate::kAsleep) ) return Heir::not_called;
+    if (gate::core(word) != mine || !(word & gate::kAsleep)) return Heir::not_called;
   } while (!cas(entry.word, word, (ending | gate::flags(word)) & ~gate::kAsleep));
   SHERLOCK_STEP("call: the gate is closed");
   wake_heir(entry);
@@ -229,7 +230,7 @@ void Waiter::wait(Companion& companion, const Found& found, nanoseconds until, s
 bool Waiter::sleep_as_heir(Companion& companion, const Found& found, std::uint64_t word, std::uint32_t heir_word, nanoseconds now,
                            nanoseconds until, const Word& stopped) {
   Entry& entry = *found.entry;
-  // Most likely by the one who called us, perhaps from this very processor.
+  // Most likely it is the one who called us that has closed the gate, perhaps on this very processor.
   if (gate::state(word) == GateState::acquiring && yields_++ < kYields) {
     sched_yield();
     return true;

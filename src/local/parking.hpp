@@ -17,9 +17,10 @@
 
 namespace sherlock::local {
 
+enum class Heir { not_called, called };
+
 // From our own word `mine` (acquiring, held or foreign) to free, or to reserved where the heir has waited long; wakes who is to be
 // woken. False: the word is not ours any more.
-enum class Heir { not_called, called };
 bool pass_on(Entry& entry, std::uint64_t mine, Heir heir = Heir::not_called);
 
 // For one who has something else to let go of before that: wakes an heir that sleeps, whose way here takes longer. Called: our word, which was `mine`

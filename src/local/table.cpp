@@ -196,7 +196,6 @@ void Table::fill(const Found& mine, const KeyHash& hash, std::string_view ns, st
   entry.since.store(0);
   stragglers::none(entry);
   entry.heir_id.store(0);
-  entry.seen_at.store(0);
   entry.marks.store(0);
   entry.word.store(gate::make(GateState::free, {}, gate::tag(fence)));  // see fence.hpp
   SHERLOCK_STEP("fill: the word");

@@ -115,7 +115,7 @@ void moved_away(Ground& g) {
   inside.join();
 }
 
-// Waits for one who calls it before he lets go, and has looked at the file.
+// Waits for one who calls it before he lets go.
 void is_called(Ground& g) {
   FileLock lock = g.lock("x", {.timeout = 8s});
   lock.acquire();

@@ -183,7 +183,7 @@ FileLock::Impl::Outcome FileLock::Impl::enter(Try& t, std::uint64_t mine, Taking
       }
       SHERLOCK_STEP("grant: the file is the right one");
       // The file's time says which companion's fences its holders have. A newer one's are larger than all of ours would be.
-      if (const std::int64_t epoch = t.at->store->companion().epoch(); !t.seen && file_.stamp() != epoch) {
+      if (const std::int64_t epoch = t.at->store->companion().epoch(); file_.stamp() != epoch) {
         if (!t.at->store->current()) {
           file_.unlock();
           return move_on(t, mine);
@@ -278,10 +278,9 @@ FileLock::Impl::Locked FileLock::Impl::lock_file(Try& t, std::uint64_t mine, Tak
   return Locked::refused;
 }
 
-// A look at the descriptor at every grant (removed, renamed over), by us or for us; at the path only now and then (moved away).
+// A look at the descriptor after every grant (removed, renamed over); at the path only now and then (moved away).
 bool FileLock::Impl::file_is_right(Try& t) {
-  t.seen = t.waits() && file_.seen_for_heir(t.at->entry());
-  if (!t.seen && !file_.linked()) return false;
+  if (!file_.linked()) return false;
   if (file_look_.due()) t.look = true;
   return !t.look || file_.at_path(*t.at->store);
 }

@@ -58,7 +58,6 @@ class __attribute__((visibility("hidden"))) FileLock::Impl {
     const Claim& claim;
     const Binding* at = nullptr;
     bool look = false;  // at the path, not at the descriptor only
-    bool seen = false;  // the descriptor need not be looked at
     Grant grant{};
     bool waits() const { return claim.attempt == Attempt::waiting || claim.attempt == Attempt::last; }
     bool lease() const { return !claim.expire.is_infinite(); }

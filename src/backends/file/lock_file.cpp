@@ -12,10 +12,8 @@
 #include <sherlock/clock.hpp>
 
 #include "core/failure.hpp"
-#include "local/look_timer.hpp"
 #include "local/parking.hpp"
 #include "local/steps.hpp"
-#include "posix/clock.hpp"
 #include "posix/file.hpp"
 
 namespace sherlock::file {
@@ -135,22 +133,6 @@ void LockFile::set_stamp(std::int64_t nanoseconds) {
   const timespec times[2] = {{0, UTIME_OMIT}, {nanoseconds / 1'000'000'000, nanoseconds % 1'000'000'000}};
   // Best effort: without it (another user's file, a file system of coarse times) every grant looks at the companion's path instead.
   if (posix::syscalls().futimens(file_.get(), times) == 0) stamp_.store(nanoseconds, std::memory_order_relaxed);
-}
-
-// Of the file in this directory, which all are on one file system unless something is mounted over one of them.
-std::uint64_t LockFile::identity() const { return file_.opened().st_ino + file_.opened().st_dev * 0x9e3779b97f4a7c15u; }
-
-void LockFile::see_for_heir(local::Entry& entry, std::int64_t epoch) {
-  const std::int64_t before = posix::coarse_wall();
-  if (!linked() || stamp() != epoch) return;
-  entry.seen_file.store(identity(), std::memory_order_relaxed);
-  entry.seen_at.store(static_cast<std::uint64_t>(before), std::memory_order_relaxed);
-  SHERLOCK_STEP("release: seen for the heir");
-}
-
-bool LockFile::seen_for_heir(const local::Entry& entry) const {
-  const std::uint64_t age = static_cast<std::uint64_t>(posix::coarse_wall()) - entry.seen_at.load(std::memory_order_relaxed);
-  return entry.seen_file.load(std::memory_order_relaxed) == identity() && age < static_cast<std::uint64_t>(local::LookTimer::kEvery);
 }
 
 bool LockFile::at_path(const FileStore& store) const {

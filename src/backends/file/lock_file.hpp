@@ -41,17 +41,10 @@ class LockFile {
   std::int64_t stamp() const { return stamp_.load(std::memory_order_relaxed); }
   void set_stamp(std::int64_t nanoseconds);
 
-  // One who lets go looks at the file while the heir is on its way, and leaves word that it is linked and has this stamp; which is as good as the heir's own
-  // look, as long as it is fresh, and the file is the one that the heir has open.
-  void see_for_heir(local::Entry& entry, std::int64_t epoch);
-  bool seen_for_heir(const local::Entry& entry) const;
-
   // Whether anybody has the file locked, without making a try of ours fail: tries look at entry.probe. Any thread.
   static bool anybody_has(const FileStore& store, const std::string& name, local::Entry* entry, const local::Presence& presence);
 
  private:
-  std::uint64_t identity() const;
-
   const std::string name_;
   std::string path_;  // of the file that is open
   posix::LockFd file_;

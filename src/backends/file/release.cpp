@@ -72,8 +72,6 @@ bool FileLock::Impl::release(const Claim& claim) {
   if (!unlocked || !there) file_.close();
   if (!ours) local::stragglers::take_back(entry, counted_in);  // not before: a successor may share the file only as long as we are counted
   SHERLOCK_STEP("release: the straggler is counted out");
-  // The heir is on its way, and we have the time that it has not.
-  if (heir == local::Heir::called && unlocked && there) file_.see_for_heir(entry, b.store->companion().epoch());
   if (ours) ours = local::pass_on(entry, mine, heir);
   return ours && unlocked && there;
 }

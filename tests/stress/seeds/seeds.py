@@ -24,7 +24,7 @@ SYSCALL, DESCRIPTORS = 'posix/syscall.cpp', 'posix/descriptors.cpp'
 ROWS, WRITE_GATE = 'backends/sqlite/rows.cpp', 'backends/sqlite/write_gate.cpp'
 
 # The file that was locked is not asked whether it still is the one at the path.
-NO_INODE_CHECK = ('  if (!t.seen && !file_.linked()) return false;\n  if (file_look_.due()) t.look = true;\n  return !t.look || file_.at_path(*t.at->store);\n',
+NO_INODE_CHECK = ('  if (!file_.linked()) return false;\n  if (file_look_.due()) t.look = true;\n  return !t.look || file_.at_path(*t.at->store);\n',
                   '  static_cast<void>(t);\n  return true;\n')
 
 SEEDS = [

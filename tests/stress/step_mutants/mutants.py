@@ -26,7 +26,7 @@ MUTANTS = [
     Mutant('grant-without-flock', GRANT, 'overlap', 'free', 'kill', 'gate: read',
            ('if (file_.lock_exclusive(entry, t.at->presence())) {', 'if (true) {')),
     Mutant('grant-without-fstat', GRANT, 'overlap', 'removed', 'hold', 'grant: the file is open',
-           left_out('  if (!t.seen && !file_.linked()) return false;\n')),
+           left_out('  if (!file_.linked()) return false;\n')),
     Mutant('grant-without-a-look-at-the-path', GRANT, 'overlap', 'moved', 'hold', 'grant: the file is open',
            ('return !t.look || file_.at_path(*t.at->store);', 'return true;')),
     Mutant('grant-without-reading-the-stamp', GRANT, 'fence', 'replaced', 'hold', 'gate: taken',
@@ -85,8 +85,6 @@ MUTANTS = [
            ('  if (lease) guard.lock();\n  std::uint64_t fence', '  std::uint64_t fence')),
     Mutant('release-calls-an-heir-that-nobody-wakes', PARKING, 'slow', 'hand-over', 'none', '',
            left_out('  wake_heir(entry);\n  SHERLOCK_STEP("call: the heir is on its way");\n')),
-    Mutant('release-sees-what-it-has-not-looked-at', FILE, 'overlap', 'called', 'hold', 'gate: taken',
-           ('if (!linked() || stamp() != epoch) return;', 'if (epoch == 0) return;')),
     # ---- renew
     Mutant('renew-word-before-the-record', RELEASE, 'stuck', 'short lease', 'stop', 'renew: recorded',
            left_out('  if (!entry.expiry.compare_exchange_strong(before, expiry)) return false;\n  SHERLOCK_STEP("renew: recorded");\n'),
@@ -184,8 +182,7 @@ MUTANTS = [
 #     publish() and forget_unused(), behind each of which a compare-and-swap on the same word, or a look by the caller, fails just as well; the look at
 #     the path when a companion was opened, for an acquirer looks again.
 #   not shown: the shared init byte while a companion is opened, which keeps out a remaker of another version; the mark of abandonment that is cleared
-#     before the word says held; the look at the path in remove_file(); the stamp in the look for the heir, and its age. Each needs one more process at one more exact
-#     place than a scene has.
+#     before the word says held; the look at the path in remove_file(). Each needs one more process at one more exact place than a scene has.
 
 
 if __name__ == '__main__':
