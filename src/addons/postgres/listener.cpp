@@ -19,22 +19,37 @@ void Listener::start(Deadline deadline, const std::stop_token& stop) {
   std::unique_ptr<Connection> connection = server_->listeners().take();
   const bool used = connection != nullptr;
   if (!connection) connection = server_->connect(deadline);
-  const auto answered = [&] {
-    const auto result = connection->receive(deadline, wake.fd());
+  const auto answered = [&](const std::optional<Result>& result) {
     if (!result && !stop.stop_requested()) throw Failure{Errc::busy, "no answer in time"};
-    if (result && is_error(**result)) connection->throw_error(**result);
     return result.has_value();
   };
-  if (used && !answered()) return;
+  const auto done = [&] {
+    const auto result = connection->receive(deadline, wake.fd());
+    if (result && is_error(**result)) connection->throw_error(**result);
+    return answered(result);
+  };
+  if (used && !done()) return;
   connection->send(fmt::format("LISTEN {}; SELECT pg_advisory_lock_shared({})", channel_, hash_));
-  if (!answered()) return;
+  if (!done()) return;
+  // Now, and not when the lock is free. An error is for take() to find.
+  if (!connection->prepared(Verb::take) && !answered(connection->prepare(Verb::take, server_->statement(Verb::take), deadline, wake.fd()))) return;
   connection_ = std::move(connection);
   forks_ = forks();
 }
 
-void Listener::wait(Deadline deadline, const std::stop_token& stop) {
+bool Listener::wait(Deadline deadline, const std::stop_token& stop) {
   const Wake wake{stop};
-  connection_->notified(channel_, deadline, wake.fd());
+  return connection_->notified(channel_, deadline, wake.fd());
+}
+
+std::optional<Result> Listener::take(std::initializer_list<Argument> arguments, Deadline deadline) {
+  try {
+    Result result = connection_->run(Verb::take, server_->statement(Verb::take), std::span{arguments.begin(), arguments.size()}, deadline);
+    if (!is_error(*result)) return result;
+  } catch (const Failure&) {
+  }
+  connection_.reset();
+  return std::nullopt;
 }
 
 void Listener::stop() noexcept {
