@@ -23,6 +23,7 @@ namespace {
 constexpr std::size_t kMostBytes = 8 * 1024 * 1024;  // of one answer; the largest we ask for is a page of list()
 constexpr std::size_t kLongestText = 300;            // of the server's that is shown
 constexpr int kOldest = 110000;                      // version of a server
+constexpr int kPlansOnce = 120000;
 constexpr int kWatchesClients = 140000;
 
 // Lines made one, as libpq's messages have many.
@@ -105,8 +106,10 @@ void Connection::open(const Settings::Keywords& host, Deadline deadline) {
 
 void Connection::greet(Deadline deadline) {
   if (PQserverVersion(connection_) < kOldest) throw Failure{Errc::unavailable, "it is older than version 11"};
-  const Result result = ask(fmt::format("SET search_path TO pg_catalog; SET default_transaction_isolation TO 'read committed'; SET statement_timeout TO 60000; {}"
+  // A plan for any key is as good as one for this key, and to plan takes longer than what is planned.
+  const Result result = ask(fmt::format("SET search_path TO pg_catalog; SET default_transaction_isolation TO 'read committed'; SET statement_timeout TO 60000; {}{}"
                                         "SELECT pg_backend_pid(), pg_is_in_recovery()::int",
+                                        PQserverVersion(connection_) >= kPlansOnce ? "SET plan_cache_mode TO force_generic_plan; " : "",
                                         PQserverVersion(connection_) >= kWatchesClients ? "SET client_connection_check_interval TO 1000; " : ""),
                             deadline);
   if (is_error(*result)) throw_error(*result);

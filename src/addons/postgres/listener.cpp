@@ -13,7 +13,7 @@ constexpr const char* kDeaf = "UNLISTEN *; SELECT pg_advisory_unlock_all()";
 
 }  // namespace
 
-void Listener::start(Deadline deadline, const std::stop_token& stop) {
+bool Listener::start(Deadline deadline, const std::stop_token& stop) {
   const Wake wake{stop};
   // One that idles has its goodbye to an earlier channel still to be answered.
   std::unique_ptr<Connection> connection = server_->listeners().take();
@@ -28,13 +28,15 @@ void Listener::start(Deadline deadline, const std::stop_token& stop) {
     if (result && is_error(**result)) connection->throw_error(**result);
     return answered(result);
   };
-  if (used && !done()) return;
+  if (used && !done()) return false;
   connection->send(fmt::format("LISTEN {}; SELECT pg_advisory_lock_shared({})", channel_, hash_));
-  if (!done()) return;
-  // Now, and not when the lock is free. An error is for take() to find.
-  if (!connection->prepared(Verb::take) && !answered(connection->prepare(Verb::take, server_->statement(Verb::take), deadline, wake.fd()))) return;
+  if (!done()) return false;
+  // An error is for take() to find.
+  const bool fresh = !connection->prepared(Verb::take);
+  if (fresh && !answered(connection->prepare(Verb::take, server_->statement(Verb::take), deadline, wake.fd()))) return false;
   connection_ = std::move(connection);
   forks_ = forks();
+  return fresh;
 }
 
 bool Listener::wait(Deadline deadline, const std::stop_token& stop) {
@@ -45,7 +47,7 @@ bool Listener::wait(Deadline deadline, const std::stop_token& stop) {
 std::optional<Result> Listener::take(std::initializer_list<Argument> arguments, Deadline deadline) {
   try {
     Result result = connection_->run(Verb::take, server_->statement(Verb::take), std::span{arguments.begin(), arguments.size()}, deadline);
-    if (!is_error(*result)) return result;
+    if (PQresultStatus(result.get()) == PGRES_TUPLES_OK && PQnfields(result.get()) == 2) return result;
   } catch (const Failure&) {
   }
   connection_.reset();

@@ -131,7 +131,7 @@ class PostgresLock::Impl {
     try {
       if (!listener_.listening()) {
         // The look that must follow, for a release that came before we listened, is the try that BaseLock makes when we come back.
-        listener_.start(Deadline::in(kListening), stop);
+        told_ = listener_.start(Deadline::in(kListening), stop);
         return;
       }
       told_ = listener_.wait(Deadline{std::min(deadline, held_until_)}, stop);
@@ -192,7 +192,7 @@ class PostgresLock::Impl {
   addons::LeaseEnd lease_end_;
   // Of do_acquire and do_wait, of which one runs at a time.
   Listener listener_;
-  bool told_ = false;         // of a release, since the last try
+  bool told_ = false;         // of a release since the last try, or the try is to be the listener's for another reason
   nanoseconds held_until_{};  // Clock::monotonic(): when the lease of whoever has it ends, unless it is renewed
   std::string doubt_;         // owner in a try that had no answer yet
   std::string note_;
