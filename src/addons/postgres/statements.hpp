@@ -48,8 +48,8 @@ UNION ALL SELECT null, null, CASE WHEN isfinite(expires) THEN ceil(extract(epoch
   expires = coalesce(clock_timestamp() + $3::bigint * interval '1 millisecond', 'infinity'), since = clock_timestamp(), note = $4::bytea
 WHERE key = $1 AND owner <> $2 AND (released OR expires <= clock_timestamp()) RETURNING fence, abandoned::int)",
 
-    // $1 key, $2 owner, $3 hash, $4 channel. A row where it was the owner's, and is released now or was before, even if somebody else has it by now: then what is
-    // written is what was there.
+    // $1 key, $2 owner, $3 hash, $4 channel. A row where it was the owner's, and is released now or was before, even if somebody else has it by now: then what
+    // is written is what was there.
     R"(UPDATE {T} SET released = released OR owner = $2, done = $2 WHERE key = $1 AND (owner = $2 AND (released OR expires > clock_timestamp()) OR done = $2)
 RETURNING CASE WHEN owner = $2 AND NOT pg_try_advisory_xact_lock($3::bigint) THEN pg_notify($4, '')::text END)",
 
