@@ -23,6 +23,7 @@ namespace {
 constexpr std::size_t kMostBytes = 8 * 1024 * 1024;  // of one answer; the largest we ask for is a page of list()
 constexpr std::size_t kLongestText = 300;            // of the server's that is shown
 constexpr int kOldest = 110000;                      // version of a server
+constexpr int kPlansOnce = 120000;
 constexpr int kWatchesClients = 140000;
 
 // Lines made one, as libpq's messages have many.
@@ -32,6 +33,9 @@ std::string one_line(std::string text) {
     if (c == '\n' || c == '\t') c = ' ';
   return printable(text, kLongestText);
 }
+
+// Of the statement, on the server.
+std::string name_of(Verb verb) { return "sherlock_" + std::to_string(static_cast<std::size_t>(verb)); }
 
 // poll() until then: the events that came, 0 at the deadline, -1 where `wake` can be read.
 int wait_for(int fd, short events, Deadline deadline, int wake) {
@@ -102,8 +106,10 @@ void Connection::open(const Settings::Keywords& host, Deadline deadline) {
 
 void Connection::greet(Deadline deadline) {
   if (PQserverVersion(connection_) < kOldest) throw Failure{Errc::unavailable, "it is older than version 11"};
-  const Result result = ask(fmt::format("SET search_path TO pg_catalog; SET default_transaction_isolation TO 'read committed'; SET statement_timeout TO 60000; {}"
+  // A plan for any key is as good as one for this key, and to plan takes longer than what is planned.
+  const Result result = ask(fmt::format("SET search_path TO pg_catalog; SET default_transaction_isolation TO 'read committed'; SET statement_timeout TO 60000; {}{}"
                                         "SELECT pg_backend_pid(), pg_is_in_recovery()::int",
+                                        PQserverVersion(connection_) >= kPlansOnce ? "SET plan_cache_mode TO force_generic_plan; " : "",
                                         PQserverVersion(connection_) >= kWatchesClients ? "SET client_connection_check_interval TO 1000; " : ""),
                             deadline);
   if (is_error(*result)) throw_error(*result);
@@ -116,15 +122,10 @@ void Connection::greet(Deadline deadline) {
 }
 
 Result Connection::run(Verb verb, const std::string& sql, std::span<const Argument> arguments, Deadline deadline) {
-  const auto number = static_cast<std::size_t>(verb);
-  const std::string name = "sherlock_" + std::to_string(number);
-  if (!prepared_[number]) {
-    if (!PQsendPrepare(connection_, name.c_str(), sql.c_str(), 0, nullptr)) broken();
-    bytes_ = 0;
-    auto result = receive(deadline);
+  if (!prepared(verb)) {
+    auto result = prepare(verb, sql, deadline);
     if (!result) give_up();
     if (is_error(**result)) return *std::move(result);
-    prepared_.set(number);
   }
   std::array<const char*, 8> values{};
   std::array<int, 8> lengths{}, formats{};
@@ -134,10 +135,18 @@ Result Connection::run(Verb verb, const std::string& sql, std::span<const Argume
     lengths[i] = static_cast<int>(arguments[i].text->size());
     formats[i] = arguments[i].bytes;
   }
-  if (!PQsendQueryPrepared(connection_, name.c_str(), static_cast<int>(arguments.size()), values.data(), lengths.data(), formats.data(), 0)) broken();
+  if (!PQsendQueryPrepared(connection_, name_of(verb).c_str(), static_cast<int>(arguments.size()), values.data(), lengths.data(), formats.data(), 0)) broken();
   bytes_ = 0;
   if (auto result = receive(deadline)) return *std::move(result);
   give_up();
+}
+
+std::optional<Result> Connection::prepare(Verb verb, const std::string& sql, Deadline deadline, int wake) {
+  if (!PQsendPrepare(connection_, name_of(verb).c_str(), sql.c_str(), 0, nullptr)) broken();
+  bytes_ = 0;
+  auto result = receive(deadline, wake);
+  if (result && !is_error(**result)) prepared_.set(static_cast<std::size_t>(verb));
+  return result;
 }
 
 Result Connection::ask(const std::string& sql, Deadline deadline) {

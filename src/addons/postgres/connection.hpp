@@ -49,6 +49,10 @@ class Connection {
   // Statements as they are, as one transaction: the last one's result, or the error.
   Result ask(const std::string& sql, Deadline deadline);
 
+  // Makes the server know it now, so that run() need not. The error that stood in the way, or that there was none; nothing as in receive().
+  bool prepared(Verb verb) const { return prepared_[static_cast<std::size_t>(verb)]; }
+  std::optional<Result> prepare(Verb verb, const std::string& sql, Deadline deadline, int wake = -1);
+
   // The halves of ask(), for a listener. Nothing: the deadline came, or `wake` could be read.
   void send(const std::string& sql);
   std::optional<Result> receive(Deadline deadline, int wake = -1);

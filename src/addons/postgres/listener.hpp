@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
-// A waiter's ear: told of every release of one lock.
+// A waiter's ear: told of every release of one lock. And its hand, for what it was told of.
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
 
@@ -20,10 +22,14 @@ class Listener {
   Listener& operator=(const Listener&) = delete;
 
   bool listening() const { return connection_ && forks_ == forks(); }
-  // From its return on, no release is missed. Broken, or Failure; a stop makes it come back without listening.
-  void start(Deadline deadline, const std::stop_token& stop);
-  // Until a release, the deadline or a stop; releases that were told meanwhile count.
-  void wait(Deadline deadline, const std::stop_token& stop);
+  // From its return on, no release is missed. True where take() is new to the server, which plans it when it is first asked: ask now, not when the lock is
+  // free. Broken, or Failure; a stop makes it come back without listening.
+  bool start(Deadline deadline, const std::stop_token& stop);
+  // Until a release (true), the deadline or a stop; releases that were told meanwhile count.
+  bool wait(Deadline deadline, const std::stop_token& stop);
+  // Verb::take, from here: nobody else has to be woken for it, nor a connection be found. Nothing, and it listens no longer, where that went wrong, whether
+  // the server did it or not.
+  std::optional<Result> take(std::initializer_list<Argument> arguments, Deadline deadline);
   void stop() noexcept;
 
  private:

@@ -88,8 +88,15 @@ class PostgresLock::Impl {
   std::optional<Grant> acquire(const Claim& claim) {
     const std::string owner = claim.owner.text();
     const std::string& said = note(claim);
+    const auto duration = lease(claim);
+    const Deadline deadline{claim.answer_by()};
     doubt_ = owner;
-    const Result result = server_->run(Verb::acquire, {names_.key, owner, lease(claim), {said, true}}, 3, Deadline{claim.answer_by()});
+    if (std::exchange(told_, false) && listener_.listening()) {
+      const auto taken = listener_.take({names_.key, owner, duration, {said, true}}, deadline);
+      if (taken && yes(*taken)) return granted(*taken, claim);
+      // Somebody was quicker: who asks again hears how long that lease lasts.
+    }
+    const Result result = server_->run(Verb::acquire, {names_.key, owner, duration, {said, true}}, 3, deadline);
     const int rows = PQntuples(result.get());
     if (rows > 1) server_->bad_answer();
     if (rows == 0 || PQgetisnull(result.get(), 0, 0)) {
@@ -99,13 +106,7 @@ class PostgresLock::Impl {
       if (claim.attempt == Attempt::last) listener_.stop();
       return std::nullopt;
     }
-    const auto fence = addons::read_number(text(result, 0, 0));
-    const auto abandoned = number(result, 0, 1);
-    if (!fence || !abandoned) server_->bad_answer();
-    doubt_.clear();
-    lease_end_.note(claim);
-    if (listener_.listening()) listener_.stop();
-    return Grant{.fence = *fence, .abandoned = *abandoned == 1};
+    return granted(result, claim);
   }
 
   bool release(const Claim& claim) { return release(claim.owner.text(), Deadline{claim.answer_by()}); }
@@ -130,10 +131,11 @@ class PostgresLock::Impl {
     try {
       if (!listener_.listening()) {
         // The look that must follow, for a release that came before we listened, is the try that BaseLock makes when we come back.
-        listener_.start(Deadline::in(kListening), stop);
+        told_ = listener_.start(Deadline::in(kListening), stop);
         return;
       }
-      return listener_.wait(Deadline{std::min(deadline, held_until_)}, stop);
+      told_ = listener_.wait(Deadline{std::min(deadline, held_until_)}, stop);
+      return;
     } catch (const Failure&) {
       // Without an ear a waiter still asks every retry_interval. If the server is gone, that try says so.
       listener_.stop();
@@ -151,6 +153,16 @@ class PostgresLock::Impl {
   }
 
  private:
+  Grant granted(const Result& result, const Claim& claim) {
+    const auto fence = addons::read_number(text(result, 0, 0));
+    const auto abandoned = number(result, 0, 1);
+    if (!fence || !abandoned) server_->bad_answer();
+    doubt_.clear();
+    lease_end_.note(claim);
+    if (listener_.listening()) listener_.stop();
+    return {.fence = *fence, .abandoned = *abandoned == 1};
+  }
+
   bool release(const std::string& owner, Deadline deadline) {
     return yes(server_->run(Verb::release, {names_.key, owner, names_.hash_text, names_.channel}, 1, deadline));
   }
@@ -180,6 +192,7 @@ class PostgresLock::Impl {
   addons::LeaseEnd lease_end_;
   // Of do_acquire and do_wait, of which one runs at a time.
   Listener listener_;
+  bool told_ = false;         // of a release since the last try, or the try is to be the listener's for another reason
   nanoseconds held_until_{};  // Clock::monotonic(): when the lease of whoever has it ends, unless it is renewed
   std::string doubt_;         // owner in a try that had no answer yet
   std::string note_;

@@ -75,7 +75,7 @@ void Server::create(Connection& connection, Deadline deadline) const {
 
 Result Server::run(Verb verb, std::initializer_list<Argument> arguments, int columns, Deadline deadline) {
   Result result = answer(deadline, [&](Connection& connection) {
-    return connection.run(verb, statements_[static_cast<std::size_t>(verb)], std::span{arguments.begin(), arguments.size()}, deadline);
+    return connection.run(verb, statement(verb), std::span{arguments.begin(), arguments.size()}, deadline);
   });
   if (PQresultStatus(result.get()) != PGRES_TUPLES_OK || PQnfields(result.get()) != columns) bad_answer();
   return result;

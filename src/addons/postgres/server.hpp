@@ -26,6 +26,8 @@ class Server {
   // The rows that the server answers, of `columns` columns; never an error of its own, which is a Failure. Asked again on a new connection where one broke:
   // whatever is asked must bear that. A table that is missing is made.
   Result run(Verb verb, std::initializer_list<Argument> arguments, int columns, Deadline deadline);
+  // Of a verb, for this table.
+  const std::string& statement(Verb verb) const { return statements_[static_cast<std::size_t>(verb)]; }
   // How many rows went.
   std::size_t clean(Deadline deadline);
   // Failure (damaged): it answered something that it cannot have been asked.

@@ -33,13 +33,13 @@ std::string statement(postgres::Verb verb) {
   return text;
 }
 
-// What a hand-off takes at least: the same release, which notifies a bare listener, and the same acquire by whoever is notified.
+// What a hand-off takes at least: the same release, which notifies a bare listener, and the same statement by whoever is notified, where he is notified.
 void bare_hand_off(const std::string& url, int repetitions) {
-  const Connection releaser{PQconnectdb(url.c_str()), &PQfinish}, listener{PQconnectdb(url.c_str()), &PQfinish}, taker{PQconnectdb(url.c_str()), &PQfinish};
+  const Connection releaser{PQconnectdb(url.c_str()), &PQfinish}, listener{PQconnectdb(url.c_str()), &PQfinish};
   must(PQprepare(releaser.get(), "acquire", statement(postgres::Verb::acquire).c_str(), 0, nullptr));
   must(PQprepare(releaser.get(), "release", statement(postgres::Verb::release).c_str(), 0, nullptr));
   must(PQprepare(releaser.get(), "ping", "SELECT 1", 0, nullptr));
-  must(PQprepare(taker.get(), "acquire", statement(postgres::Verb::acquire).c_str(), 0, nullptr));
+  must(PQprepare(listener.get(), "take", statement(postgres::Verb::take).c_str(), 0, nullptr));
   must(PQexec(listener.get(), "LISTEN bare; SELECT pg_advisory_lock_shared(987654321)"));
   std::vector<double> times, ratios;
   for (int i = 0; i < repetitions; ++i) {
@@ -52,7 +52,7 @@ void bare_hand_off(const std::string& url, int repetitions) {
       while (!(told = PQnotifies(listener.get())))
         if (::poll(&polled, 1, 20000) != 1 || !PQconsumeInput(listener.get())) throw std::runtime_error{"the bare client was not notified"};
       PQfreemem(told);
-      run(taker.get(), "acquire", {"bare-hand-off", second.c_str(), "66667", kNote});
+      run(listener.get(), "take", {"bare-hand-off", second.c_str(), "66667", kNote});
       granted = bench::Time::now();
     }};
     std::this_thread::sleep_for(std::chrono::milliseconds{2});

@@ -101,6 +101,35 @@ TEST_CASE("a release whose answer is lost is done, though somebody else has the 
   }
 }
 
+TEST_CASE("a grant whose answer is lost where the waiter listens is asked for again, and is the same", "[process]") {
+  REQUIRE_SERVER(PostgresServer);
+  const PostgresServer server{PostgresServer::On::port};
+  server.sql("CREATE ROLE locks LOGIN SUPERUSER PASSWORD 'x'");
+  support::Proxy proxy{server.port()};
+  PostgresLock holder{"x", {}, server.url()};
+  PostgresLock waiter{"x", {.timeout = 20s, .retry_interval = 1h}, "postgresql://locks:x@127.0.0.1:" + std::to_string(proxy.port()) + "/postgres"};
+  const auto hand_over = [&](int requests) {
+    holder.acquire();
+    const auto fence = holder.fence();
+    std::jthread waits{[&] { waiter.acquire(); }};
+    while (holder.holder()->waiting != 1u || proxy.requests() < requests || proxy.replies() < requests) std::this_thread::yield();
+    holder.release();
+    waits.join();
+    CHECK(waiter.held());
+    CHECK(waiter.fence() == fence + 1);
+    CHECK_FALSE(waiter.abandoned());
+    CHECK(waiter.renew());
+    waiter.release();
+    // What it says when it stops listening is a request as well.
+    while (server.sql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") != "0" || proxy.replies() != proxy.requests()) std::this_thread::yield();
+  };
+  hand_over(0);  // from here on it has connections
+  const int before = proxy.requests();
+  proxy.lose_reply(4);  // it asks, listens, asks again, and takes
+  hand_over(before + 3);
+  CHECK(proxy.lost() == 1);
+}
+
 TEST_CASE("a host that swallows everything, or is no use, leaves the next one its share of the time", "[process]") {
   REQUIRE_SERVER(PostgresServer);
   const PostgresServer server{PostgresServer::On::port};

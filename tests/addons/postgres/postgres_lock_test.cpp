@@ -97,6 +97,46 @@ TEST_CASE("no release is missed by those who wait, however many come and go", "[
   CHECK(failed == 0);
 }
 
+TEST_CASE("a waiter that is told of a release needs no connection but the one on which it was told") {
+  REQUIRE_SERVER(PostgresServer);
+  const PostgresServer server{PostgresServer::On::port};
+  server.sql("CREATE ROLE waiter LOGIN SUPERUSER PASSWORD 'x'");
+  PostgresLock holder{"x", {}, server.url()}, waiter{"x", {.timeout = 20s, .retry_interval = 1h}, server.tcp_url("waiter:x")};
+  holder.acquire();
+  const auto fence = holder.fence();
+  std::jthread waits{[&] { waiter.acquire(); }};
+  // It waits once it has been refused after it began to listen.
+  const std::string others = " FROM pg_stat_activity WHERE usename = 'waiter' AND state = 'idle' AND query LIKE '%ON CONFLICT%' AND query_start > "
+                             "(SELECT max(query_start) FROM pg_stat_activity WHERE usename = 'waiter' AND query NOT LIKE '%ON CONFLICT%')";
+  while (server.sql("SELECT count(*)" + others) != "1") std::this_thread::yield();
+  server.sql("ALTER ROLE waiter NOLOGIN");
+  CHECK(server.sql("SELECT pg_terminate_backend(pid, 5000)" + others) == "t");
+  holder.release();
+  waits.join();
+  CHECK(waiter.held());
+  CHECK(waiter.fence() == fence + 1);
+  CHECK_FALSE(waiter.abandoned());
+  server.sql("ALTER ROLE waiter LOGIN");
+  CHECK(waiter.renew());
+  waiter.release();
+}
+
+TEST_CASE("a waiter that was told of a release and came too late knows when the new lease ends") {
+  REQUIRE_SERVER(PostgresServer);
+  const PostgresServer server;
+  PostgresLock holder{"x", {}, server.url()};
+  holder.acquire();
+  const sherlock::Options options{.expire = 300ms, .timeout = 20s, .retry_interval = 1h};
+  PostgresLock one{"x", options, server.url()}, two{"x", options, server.url()};
+  std::atomic<int> granted{0};
+  std::jthread first{[&] { granted += one.try_acquire_for(20s); }}, second{[&] { granted += two.try_acquire_for(20s); }};
+  while (holder.holder()->waiting != 2u) std::this_thread::yield();
+  holder.release();
+  first.join();
+  second.join();
+  CHECK(granted == 2);  // nobody released in between
+}
+
 TEST_CASE("fences go on when rows are removed, and when the table is") {
   REQUIRE_SERVER(PostgresServer);
   const PostgresServer server;
