@@ -51,7 +51,7 @@ case $way in
     cp "$here/subproject/meson.build" "$here/main.cpp" "$work/project"
     ln -s "$source" "$work/project/subprojects/sherlock"
     meson setup "$work/build" "$work/project" --wrap-mode=nodownload -Dbuildtype=plain
-    meson compile -C "$work/build"
+    meson compile -C "$work/build" consumer
     run_it "$work/build/consumer"
     ;;
   program)
