@@ -99,9 +99,11 @@ inline bool BaseLock::ask(const Claim& claim, bool& old_hold_lost) {
   std::chrono::nanoseconds ends{};
   if (lease) {
     ends = expire_.after(claim.now());
-    // A slow store may grant a lease that is over. Nobody ever had it.
+    // A slow store may grant a lease that is over. Nobody ever had it; but the store remembers its number as one that was released.
     if (threads_ == Threads::one_at_a_time && clock().boottime() >= ends) {
       clean_up({State::held, claim.owner.hold, claim.owner.process, grant->fence, ends});
+      std::uint64_t word = hold_.load(std::memory_order_relaxed);
+      if ((word & 3) == static_cast<std::uint64_t>(State::none)) hold_.compare_exchange_strong(word, detail::pack_hold(claim.owner.hold, State::none));
       return false;
     }
   }

@@ -271,11 +271,16 @@ TEST_CASE("a lease that was over before a slow store granted it was never held",
   Told told;
   TestLock lock{store, told.options(1s)};
   store.on_acquire = [&](const Claim&) { clock.advance(2s); };
+  store.keep_attempts = true;
   CHECK_FALSE(lock.try_acquire());
   CHECK_FALSE(lock.held());
   CHECK_FALSE(store.taken());
   CHECK(told.codes.empty());
   CHECK_THROWS_AS(lock.release(), LockNotHeldException);
+  // The store knows that owner as one who has released, and would say so again after the loss of a hold that had the same number.
+  store.on_acquire = nullptr;
+  REQUIRE(lock.try_acquire());
+  CHECK_FALSE(store.owners_asked.front() == store.owners_asked.back());
 }
 
 TEST_CASE("a lease counts from before the store was asked", "[base_lock][loss]") {
