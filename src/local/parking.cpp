@@ -25,7 +25,7 @@ namespace {
 constexpr nanoseconds kSlice = milliseconds{50};        // the longest sleep without a look
 constexpr nanoseconds kBlindSlice = milliseconds{8};    // the same where a death would wake nobody; a death is to be noticed within 10
 constexpr nanoseconds kHandAfter = microseconds{500};  // a release hands the lock over to an heir that has waited this long
-constexpr int kYields = 32;                             // how often the heir lets others run before it sleeps through a grant or a release
+constexpr int kYields = 32;                            // how often the heir lets others run before it sleeps through a grant or a release
 constexpr nanoseconds kReservation = milliseconds{5};   // how long a reservation counts: the heir may be stopped
 constexpr nanoseconds kForeignStale = milliseconds{60}; // how long a waiter for a foreigner may stand still before it is doubted
 constexpr nanoseconds kFirstNap = microseconds{20};     // between looks at the presence of one who is dying,
@@ -115,7 +115,7 @@ Sleeper pass_on_unheard(Entry& entry, std::uint64_t mine, Heir heir) {
   std::uint64_t word = entry.word.load();
   for (;;) {
     if (gate::core(word) != gate::core(mine)) return Sleeper::not_ours;
-    // Not where it neither sleeps nor was called: the seat may be that of a dead.
+    // Not where it neither sleeps nor was called: the seat may be that of one who is dead.
     const bool hand_over = ((word & gate::kAsleep) || (heir == Heir::called && (word & gate::kHeir))) && has_waited_long(entry);
     if (!cas(entry.word, word, gate::with(word, hand_over ? GateState::reserved : GateState::free) & ~gate::kAsleep)) continue;
     SHERLOCK_STEP("pass on: free or reserved");
