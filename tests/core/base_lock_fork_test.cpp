@@ -26,8 +26,6 @@ using Threads = TestLock::Threads;
 
 namespace {
 
-constexpr auto kBoth = {Threads::one_at_a_time, Threads::store_excludes};
-
 template <class Call>
 bool says_not_held(Call call) {
   try {

@@ -21,8 +21,6 @@ using Threads = TestLock::Threads;
 
 namespace {
 
-constexpr auto kBoth = {Threads::one_at_a_time, Threads::store_excludes};
-
 // What on_lost was told, in this order.
 struct Told {
   std::vector<std::error_code> codes;

@@ -21,8 +21,6 @@ using Threads = TestLock::Threads;
 
 namespace {
 
-constexpr auto kBoth = {Threads::one_at_a_time, Threads::store_excludes};
-
 // Runs one acquiring verb. Whether it was granted; "timeout" where it throws that.
 enum class Answer { granted, refused, timed_out };
 

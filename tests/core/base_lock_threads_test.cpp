@@ -21,7 +21,6 @@ using Threads = TestLock::Threads;
 
 namespace {
 
-constexpr auto kBoth = {Threads::one_at_a_time, Threads::store_excludes};
 constexpr auto kLong = support::kPatience;
 
 // Looks until it is so, at most for kPatience.

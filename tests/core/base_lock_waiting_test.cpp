@@ -21,7 +21,6 @@ using Threads = TestLock::Threads;
 
 namespace {
 
-constexpr auto kBoth = {Threads::one_at_a_time, Threads::store_excludes};
 using Attempts = std::vector<Attempt>;
 
 // A store that a stranger holds, and that keeps when it was tried and why.

@@ -22,8 +22,7 @@ using Threads = TestLock::Threads;
 namespace {
 
 using Seconds = std::chrono::duration<double>;
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr Seconds kNoNumber{std::numeric_limits<double>::quiet_NaN()}, kEndless{std::numeric_limits<double>::infinity()};
 
 // What is configured for as long as it lives.
 class Configured {
@@ -59,15 +58,15 @@ TEST_CASE("a duration that makes no sense is refused by option and value", "[opt
     bool as_expire, as_timeout, as_retry_interval;  // taken
   };
   const std::vector<Row> rows{
-      {Seconds{kNan}, "nan", false, false, false},
+      {kNoNumber, "nan", false, false, false},
       {-1s, "-1s", false, false, false},
-      {Seconds{-kInfinity}, "-", false, false, false},
+      {-kEndless, "-", false, false, false},
       {std::chrono::nanoseconds{-1}, "-1ns", false, false, false},
       {0s, "0", false, true, false},
       {1ns, "", true, true, true},
       {10s, "", true, true, true},
       {Seconds{1e10}, "", true, true, true},
-      {Seconds{kInfinity}, "", true, true, true},
+      {kEndless, "", true, true, true},
       {never, "", true, true, true},
       {std::chrono::hours::max(), "", true, true, true},
   };
@@ -122,7 +121,7 @@ TEST_CASE("what is refused asked the store nothing", "[options]") {
 
 TEST_CASE("a duration without end is used as such", "[options]") {
   TestStore store;
-  const TestLock lock{store, {.expire = Seconds{kInfinity}, .timeout = Seconds{1e10}, .retry_interval = std::chrono::hours::max()}};
+  const TestLock lock{store, {.expire = kEndless, .timeout = Seconds{1e10}, .retry_interval = std::chrono::hours::max()}};
   CHECK(lock.expire() == never);
   CHECK(lock.timeout() == forever);
   CHECK(lock.retry_interval() == Duration::infinite());

@@ -22,13 +22,13 @@ constexpr auto kMax = nanoseconds::max();
 using Picoseconds = duration<std::int64_t, std::pico>;
 using Centuries = duration<std::int64_t, std::ratio<3'155'760'000>>;
 template <class Rep>
-using Seconds = duration<Rep>;
+using SecondsIn = duration<Rep>;
 
 }  // namespace
 
 static_assert(Duration{} == Duration{0s} && sherlock::never == sherlock::forever, "usable at compile time");
 static_assert(Duration{250ms}.ns() == 250ms && !Duration{250ms}.is_infinite());
-static_assert(Duration{Seconds<double>{1e10}}.is_infinite() && Duration{std::chrono::hours::max()}.is_infinite());
+static_assert(Duration{SecondsIn<double>{1e10}}.is_infinite() && Duration{std::chrono::hours::max()}.is_infinite());
 
 TEST_CASE("a duration that fits is kept to the nanosecond", "[duration]") {
   CHECK(Duration{1ns}.ns() == 1ns);
@@ -36,9 +36,9 @@ TEST_CASE("a duration that fits is kept to the nanosecond", "[duration]") {
   CHECK(Duration{24h * 365 * 100}.ns() == 24h * 365 * 100);
   CHECK(Duration{std::chrono::years{290}}.ns() == std::chrono::years{290});
   CHECK(Duration{123456789012345678ns}.ns() == 123456789012345678ns);
-  CHECK(Duration{Seconds<std::uint8_t>{255}}.ns() == 255s);
-  CHECK(Duration{Seconds<std::uint64_t>{5}}.ns() == 5s);
-  CHECK(Duration{Seconds<short>{-3}}.ns() == -3s);
+  CHECK(Duration{SecondsIn<std::uint8_t>{255}}.ns() == 255s);
+  CHECK(Duration{SecondsIn<std::uint64_t>{5}}.ns() == 5s);
+  CHECK(Duration{SecondsIn<short>{-3}}.ns() == -3s);
   CHECK(Duration{kMax - 1s}.ns() == kMax - 1s);
   CHECK(Duration{-(kMax - 1s)}.ns() == -(kMax - 1s));
 }
@@ -51,20 +51,20 @@ TEST_CASE("parts of nanoseconds are cut off, as duration_cast does", "[duration]
 }
 
 TEST_CASE("floating durations are taken", "[duration]") {
-  CHECK(Duration{Seconds<double>{0.25}}.ns() == 250ms);
-  CHECK(Duration{Seconds<float>{0.5f}}.ns() == 500ms);
-  CHECK(Duration{Seconds<long double>{1.5L}}.ns() == 1500ms);
-  CHECK(Duration{Seconds<double>{-0.25}}.ns() == -250ms);
+  CHECK(Duration{SecondsIn<double>{0.25}}.ns() == 250ms);
+  CHECK(Duration{SecondsIn<float>{0.5f}}.ns() == 500ms);
+  CHECK(Duration{SecondsIn<long double>{1.5L}}.ns() == 1500ms);
+  CHECK(Duration{SecondsIn<double>{-0.25}}.ns() == -250ms);
   CHECK(Duration{duration<double, std::ratio<3600>>{0.5}}.ns() == 30min);
-  CHECK(Duration{Seconds<double>{-0.0}} == Duration{0s});
-  CHECK(Duration{Seconds<double>{std::numeric_limits<double>::denorm_min()}}.ns() == 0ns);
+  CHECK(Duration{SecondsIn<double>{-0.0}} == Duration{0s});
+  CHECK(Duration{SecondsIn<double>{std::numeric_limits<double>::denorm_min()}}.ns() == 0ns);
 }
 
 TEST_CASE("what is too long is without end, whatever the type", "[duration]") {
-  CHECK(Duration{Seconds<double>{1e10}}.is_infinite());
-  CHECK(Duration{Seconds<double>{std::numeric_limits<double>::max()}}.is_infinite());
-  CHECK(Duration{Seconds<float>{std::numeric_limits<float>::max()}}.is_infinite());
-  CHECK(Duration{Seconds<long double>{std::numeric_limits<long double>::max()}}.is_infinite());
+  CHECK(Duration{SecondsIn<double>{1e10}}.is_infinite());
+  CHECK(Duration{SecondsIn<double>{std::numeric_limits<double>::max()}}.is_infinite());
+  CHECK(Duration{SecondsIn<float>{std::numeric_limits<float>::max()}}.is_infinite());
+  CHECK(Duration{SecondsIn<long double>{std::numeric_limits<long double>::max()}}.is_infinite());
   CHECK(Duration{std::chrono::hours::max()}.is_infinite());
   CHECK(Duration{std::chrono::seconds::max()}.is_infinite());
   CHECK(Duration{std::chrono::milliseconds::max()}.is_infinite());
@@ -72,13 +72,13 @@ TEST_CASE("what is too long is without end, whatever the type", "[duration]") {
   CHECK(Duration{std::chrono::years{293}}.is_infinite());
   CHECK(Duration{Centuries{3}}.is_infinite());
   CHECK(Duration{Centuries{std::numeric_limits<std::int64_t>::max()}}.is_infinite());
-  CHECK(Duration{Seconds<std::uint64_t>{std::numeric_limits<std::uint64_t>::max()}}.is_infinite());
+  CHECK(Duration{SecondsIn<std::uint64_t>{std::numeric_limits<std::uint64_t>::max()}}.is_infinite());
   CHECK(Duration{duration<std::uint64_t, std::nano>{std::numeric_limits<std::uint64_t>::max()}}.is_infinite());
   CHECK(Duration{duration<std::uint64_t, std::nano>{1ull << 63}}.is_infinite());
 }
 
 TEST_CASE("what is too short stays negative, and is neither without end nor no number", "[duration]") {
-  for (const Duration given : {Duration{std::chrono::seconds::min()}, Duration{nanoseconds::min()}, Duration{Seconds<double>{-1e10}},
+  for (const Duration given : {Duration{std::chrono::seconds::min()}, Duration{nanoseconds::min()}, Duration{SecondsIn<double>{-1e10}},
                                Duration{Centuries{-4}}, Duration{std::chrono::hours::min()}}) {
     CHECK(given.is_negative());
     CHECK_FALSE(given.is_nan());
@@ -87,16 +87,16 @@ TEST_CASE("what is too short stays negative, and is neither without end nor no n
 }
 
 TEST_CASE("infinite durations are without end, minus infinity is negative", "[duration]") {
-  CHECK(Duration{Seconds<double>{kInfinity}} == sherlock::never);
-  CHECK(Duration{Seconds<float>{std::numeric_limits<float>::infinity()}} == sherlock::never);
+  CHECK(Duration{SecondsIn<double>{kInfinity}} == sherlock::never);
+  CHECK(Duration{SecondsIn<float>{std::numeric_limits<float>::infinity()}} == sherlock::never);
   CHECK(Duration{duration<long double, std::pico>{std::numeric_limits<long double>::infinity()}} == sherlock::never);
   CHECK(sherlock::never.ns() == kMax);
-  CHECK(Duration{Seconds<double>{-kInfinity}}.is_negative());
-  CHECK_FALSE(Duration{Seconds<double>{-kInfinity}}.is_nan());
+  CHECK(Duration{SecondsIn<double>{-kInfinity}}.is_negative());
+  CHECK_FALSE(Duration{SecondsIn<double>{-kInfinity}}.is_nan());
 }
 
 TEST_CASE("no number is kept as no number", "[duration]") {
-  for (const Duration given : {Duration{Seconds<double>{kNan}}, Duration{Seconds<float>{std::numeric_limits<float>::quiet_NaN()}},
+  for (const Duration given : {Duration{SecondsIn<double>{kNan}}, Duration{SecondsIn<float>{std::numeric_limits<float>::quiet_NaN()}},
                                Duration{duration<double, std::nano>{-kNan}}}) {
     CHECK(given.is_nan());
     CHECK_FALSE(given.is_negative());
@@ -127,7 +127,7 @@ TEST_CASE("the time between two instants never wraps, and is nothing when the se
   CHECK(Duration::between(nanoseconds::min() + 1s, 1s).is_infinite());
   CHECK(Duration::between(nanoseconds::min() + 1s, nanoseconds::min() + 2s) == Duration{1s});
   CHECK(Duration::between(1s, nanoseconds::max()).is_infinite());
-  CHECK(Duration::between(1s, Seconds<double>{kNan}) == Duration{0s});
+  CHECK(Duration::between(1s, SecondsIn<double>{kNan}) == Duration{0s});
 }
 
 TEST_CASE("a duration is written for people", "[duration]") {
@@ -146,6 +146,6 @@ TEST_CASE("a duration is written for people", "[duration]") {
   CHECK(Duration{24h * 365}.text() == "365d");
   CHECK(Duration{-10s}.text() == "-10s");
   CHECK(sherlock::never.text() == "never");
-  CHECK(Duration{Seconds<double>{kNan}}.text() == "nan");
-  CHECK(Duration{Seconds<double>{1e10}}.text() == "never");
+  CHECK(Duration{SecondsIn<double>{kNan}}.text() == "nan");
+  CHECK(Duration{SecondsIn<double>{1e10}}.text() == "never");
 }

@@ -20,8 +20,6 @@ using namespace std::chrono_literals;
 using namespace sherlock;
 using Threads = TestLock::Threads;
 
-inline constexpr auto kBoth = {Threads::one_at_a_time, Threads::store_excludes};
-
 inline void unreachable(const Claim&) { throw BackendException{Errc::unavailable, "the server is gone"}; }
 
 // Looks until it is so, at most for kPatience.

@@ -146,3 +146,6 @@ class TestLock final : public sherlock::BaseLock {
 
   TestStore& store_;
 };
+
+// Who sees to it that one thread is in a hook at a time: what holds, holds with either.
+inline constexpr auto kBoth = {TestLock::Threads::one_at_a_time, TestLock::Threads::store_excludes};

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "holds.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <limits>
+#include <string>
 
 namespace stress {
 namespace {
@@ -12,6 +15,7 @@ struct Interval {
   std::uint64_t fence;
   bool told, killed;
   Hold::Kind kind;
+  int worker;
 };
 
 std::vector<Interval> copy_of(HoldLog& log) {
@@ -21,10 +25,21 @@ std::vector<Interval> copy_of(HoldLog& log) {
     const Hold& h = log.hold[i];
     if (h.start == 0) continue;  // killed while it wrote this down
     const std::int64_t end = h.end ? h.end.load() : std::numeric_limits<std::int64_t>::max();
-    all.push_back({h.start, h.deadline, std::max(end, h.start.load()), h.answered, h.fence, h.told, h.killed, h.kind});
+    all.push_back({h.start, h.deadline, std::max(end, h.start.load()), h.answered, h.fence, h.told, h.killed, h.kind, h.worker});
   }
   std::sort(all.begin(), all.end(), [](const Interval& a, const Interval& b) { return a.start < b.start; });
   return all;
+}
+
+// What cannot be repeated by its seed: who met whom, in microseconds since the later one came.
+void show(const Interval& first, const Interval& next) {
+  for (const Interval* const one : {&first, &next}) {
+    const auto since = [&](std::int64_t time) { return (time - next.start) / 1000; };
+    fmt::print(stderr, "  {} {}{}: {} to {}, deadline {}, fence {}{}{}\n", one == &first ? "met" : "beside",
+               one->kind == Hold::foreign ? "foreigner " : one->kind == Hold::lease ? "lease of " : "hold of ", one->worker, since(one->start),
+               since(one->end), one->deadline == std::numeric_limits<std::int64_t>::max() ? "never" : std::to_string(since(one->deadline)), one->fence,
+               one->told ? ", told" : "", one->killed ? ", killed" : "");
+  }
 }
 
 // May have been lost without a word, where the store is removed.
@@ -84,8 +99,10 @@ Verdict judge(HoldLog& log, Removal removal) {
         ++v.late_overlaps;
       else if (removal != Removal::none && !with_foreigner && std::min(first.end, next.end) - next.start < kUntoldBelow)
         ++v.short_untold;
-      else
+      else {
         ++(over ? v.untold : v.overlaps);
+        show(first, next);
+      }
     }
     open.push_back(next);
   }

@@ -14,6 +14,7 @@ struct Hold {
   std::atomic<std::int64_t> start;     // after the grant
   std::atomic<std::int64_t> deadline;  // from before the request; of the last good renewal
   std::atomic<std::int64_t> end;       // before the release, or before the kill; 0: still held
+  std::atomic<std::int64_t> in_doubt;  // a renewal was begun, which lets go of a hold that is lost: whoever is killed in it may hold nothing any more
   std::atomic<std::int64_t> answered;  // the release returned
   std::atomic<std::uint64_t> fence;
   std::atomic<bool> told;     // that it was lost

@@ -52,13 +52,17 @@ void one_hold(State& s, sherlock::BaseLock& lock, int worker, Dice& dice) {
   if (dice.one_in(2)) nap(dice.time(0, lease ? length / 1000 * 3 / 2 : 3000));
   if (dice.one_in(4)) {
     const std::int64_t before = now_ns();
+    hold->in_doubt = before;
     if (!lock.renew()) {
       hold->told = true;
       hold->answered = now_ns();
       hold->end = before;
-    } else if (lease) {
-      hold->deadline = before + length;
-      if (dice.one_in(2)) nap(dice.time(0, length / 1000));
+    } else {
+      hold->in_doubt = 0;
+      if (lease) {
+        hold->deadline = before + length;
+        if (dice.one_in(2)) nap(dice.time(0, length / 1000));
+      }
     }
   }
   if (hold->end == 0) {
@@ -153,7 +157,7 @@ void leases(const Run& run, Removal removal, Report& report) {
       std::erase_if(stopped, [&](const Stopped& one) { return one.worker == i; });
       if (Hold* hold = s->open[i]) {
         hold->killed = true;
-        if (hold->end == 0) hold->end = when;
+        if (hold->end == 0) hold->end = hold->in_doubt ? hold->in_doubt.load() : when;
       }
       s->open[i] = nullptr;
       ++kills;

@@ -15,7 +15,7 @@ namespace sherlock::cli {
 namespace {
 
 // Long options without a letter of their own, beyond what a char can be.
-enum : int { kJson = 0x200, kColor, kHelp, kVersion };
+enum : int { kJsonOption = 0x200, kColorOption, kHelpOption, kVersionOption };
 
 Color parse_color(std::string_view text) {
   if (text == "auto") return Color::automatic;
@@ -30,10 +30,10 @@ bool take_common(Common& common, int letter, const char* value) {
     case 'C': common.client = value; return true;
     case 'N': common.ns = value; return true;
     case 'q': common.quiet = true; return true;
-    case kJson: common.json = true; return true;
-    case kColor: common.color = parse_color(value); return true;
-    case kHelp: common.help = true; return true;
-    case kVersion: common.version = true; return true;
+    case kJsonOption: common.json = true; return true;
+    case kColorOption: common.color = parse_color(value); return true;
+    case kHelpOption: common.help = true; return true;
+    case kVersionOption: common.version = true; return true;
     default: return false;
   }
 }
@@ -51,8 +51,8 @@ void Args::read_all(Common& common, const std::string& letters, const std::vecto
 bool Args::read(const char* mode, Common& common, const std::string& letters, const std::vector<option>& own, const Own& take) {
   std::vector<option> all{{"backend", required_argument, nullptr, 'b'}, {"client", required_argument, nullptr, 'C'},
                           {"ns", required_argument, nullptr, 'N'},      {"quiet", no_argument, nullptr, 'q'},
-                          {"json", no_argument, nullptr, kJson},        {"color", required_argument, nullptr, kColor},
-                          {"help", no_argument, nullptr, kHelp},        {"version", no_argument, nullptr, kVersion}};
+                          {"json", no_argument, nullptr, kJsonOption},        {"color", required_argument, nullptr, kColorOption},
+                          {"help", no_argument, nullptr, kHelpOption},        {"version", no_argument, nullptr, kVersionOption}};
   all.insert(all.end(), own.begin(), own.end());
   all.push_back({nullptr, 0, nullptr, 0});
 
@@ -78,10 +78,10 @@ bool Args::read(const char* mode, Common& common, const std::string& letters, co
 
 // `optopt` is the letter or the number of the option; 0 for a long name that is not known.
 void Args::refuse_option(int why, std::string_view known) const {
-  const bool has_letter = optopt > 0 && optopt < kJson;
+  const bool has_letter = optopt > 0 && optopt < kJsonOption;
   const std::string shown = has_letter ? fmt::format("-{}", static_cast<char>(optopt)) : std::string{argv_[next_ - 1]};
   if (why == ':') throw UsageError{fmt::format("option {} needs a value", shown)};
-  if (optopt >= kJson || (has_letter && optopt != ':' && known.find(static_cast<char>(optopt)) != known.npos))
+  if (optopt >= kJsonOption || (has_letter && optopt != ':' && known.find(static_cast<char>(optopt)) != known.npos))
     throw UsageError{fmt::format("option {} takes no value", shown)};
   throw UsageError{fmt::format("option {} is not known, or not clear", shown)};
 }
