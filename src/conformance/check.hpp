@@ -24,6 +24,8 @@ inline void require(bool kept, const std::string& otherwise) {
   if (!kept) throw Broken{otherwise};
 }
 
+inline constexpr const char* kNotHeld = "LockNotHeldException";
+
 template <class Expected, class Body>
 void require_throw(const std::string& what, const char* expected, Body&& body) {
   try {

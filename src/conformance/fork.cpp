@@ -6,8 +6,6 @@
 namespace sherlock::conformance {
 namespace {
 
-constexpr const char* kNotHeld = "LockNotHeldException";
-
 Options long_enough(const Stage& stage) {
   // As long as one waits for it here, if only its end frees the lock.
   if (!stage.traits().sees_death) return {.expire = stage.subject().lease};

@@ -9,8 +9,6 @@
 namespace sherlock::conformance {
 namespace {
 
-constexpr const char* kNotHeld = "LockNotHeldException";
-
 // Somebody has the lock, and nobody else can have it.
 void is_held(Stage& stage, const std::string& name, const std::string& otherwise) {
   const auto look = stage.lock(name);

@@ -24,6 +24,8 @@ class Unsupported : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+inline bool same_file(const struct stat& a, const struct stat& b) { return a.st_ino == b.st_ino && a.st_dev == b.st_dev; }
+
 // Absolute form of a path, against the present working directory; "." and ".." stay for the kernel to resolve.
 std::string absolute_path(const std::string& path);
 

@@ -12,28 +12,18 @@
 #include <vector>
 
 #include "catch.hpp"
+#include "support/becomes.hpp"
 #include "support/subprocess.hpp"
 #include "test_lock.hpp"
 
 using namespace std::chrono_literals;
 using namespace sherlock;
+using support::becomes;
 using Threads = TestLock::Threads;
 
 namespace {
 
 constexpr auto kLong = support::kPatience;
-
-// Looks until it is so, at most for kPatience.
-template <class Condition>
-bool becomes(Condition condition) {
-  const auto deadline = std::chrono::steady_clock::now() + support::kPatience;
-  while (!condition())
-    if (std::chrono::steady_clock::now() >= deadline)
-      return false;
-    else
-      std::this_thread::yield();
-  return true;
-}
 
 }  // namespace
 

@@ -10,6 +10,7 @@
 #include <system_error>
 #include <thread>
 
+#include "support/becomes.hpp"
 #include "support/fake_clock.hpp"
 #include "support/subprocess.hpp"
 #include "test_lock.hpp"
@@ -18,21 +19,10 @@ namespace keeper_ground {
 
 using namespace std::chrono_literals;
 using namespace sherlock;
+using support::becomes;
 using Threads = TestLock::Threads;
 
 inline void unreachable(const Claim&) { throw BackendException{Errc::unavailable, "the server is gone"}; }
-
-// Looks until it is so, at most for kPatience.
-template <class Condition>
-bool becomes(Condition condition) {
-  const auto deadline = std::chrono::steady_clock::now() + support::kPatience;
-  while (!condition())
-    if (std::chrono::steady_clock::now() >= deadline)
-      return false;
-    else
-      std::this_thread::yield();
-  return true;
-}
 
 struct Ground {
   support::FakeClock clock{support::FakeClock::Sleepers::wait};

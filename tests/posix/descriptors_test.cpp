@@ -27,7 +27,6 @@ using support::TempDir;
 namespace {
 
 LockFd open_lock(const std::string& path) { return LockFd::open(AT_FDCWD, path.c_str(), O_RDWR | O_CREAT, 0600); }
-bool is_open(int fd) { return ::fcntl(fd, F_GETFD) != -1; }
 
 }  // namespace
 
@@ -79,7 +78,7 @@ TEST_CASE("a moved lock descriptor has one owner", "[posix]") {
     third = std::move(second);
     CHECK(third.get() == number);
     CHECK(third.intact());
-    CHECK_FALSE(is_open(old_number));
+    CHECK_FALSE(support::is_open(old_number));
   }
   CHECK(support::open_descriptors() == before);
 }
@@ -92,7 +91,7 @@ TEST_CASE("a program without stdio does not print into a lock", "[posix][process
     ::close(2);
     const LockFd a = open_lock(dir / "a"), b = open_lock(dir / "b");
     if (a.get() < 3 || b.get() < 3) return 1;
-    return is_open(0) || is_open(1) || is_open(2) ? 2 : 0;
+    return support::is_open(0) || support::is_open(1) || support::is_open(2) ? 2 : 0;
   }};
   CHECK(child.wait() == Exit{0, 0});
 }
@@ -115,11 +114,11 @@ TEST_CASE("a number that a forked child has used again is not closed by its inhe
   LockFd held = open_lock(dir / "a");
   const int number = held.get();
   Child child{[&] {
-    if (is_open(number)) return 1;
+    if (support::is_open(number)) return 1;
     const int other = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (other != number && ::dup2(other, number) != number) return 2;
     held.reset();
-    return is_open(number) ? 0 : 3;
+    return support::is_open(number) ? 0 : 3;
   }};
   CHECK(child.wait() == Exit{0, 0});
 }
@@ -153,7 +152,7 @@ TEST_CASE("a descriptor whose number became a stranger's is left alone", "[posix
   REQUIRE(::dup2(stranger, number) == number);  // somebody closed what was not theirs, and opened something else
   CHECK_FALSE(fd.intact());
   fd.reset();
-  CHECK(is_open(number));
+  CHECK(support::is_open(number));
   ::close(number);
   ::close(stranger);
 }
@@ -195,7 +194,7 @@ TEST_CASE("a stranger's descriptor under the number of a lock's survives fork", 
   const LockFd fd = open_lock(dir / "a");
   const int number = fd.get();
   REQUIRE(::dup2(stranger, number) == number);
-  Child child{[number] { return is_open(number) ? 0 : 1; }};
+  Child child{[number] { return support::is_open(number) ? 0 : 1; }};
   CHECK(child.wait() == Exit{0, 0});
   ::close(number);
   ::close(stranger);

@@ -14,7 +14,6 @@ using support::open_descriptors;
 namespace {
 
 int some_fd() { return ::open("/dev/null", O_RDONLY | O_CLOEXEC); }
-bool is_open(int fd) { return ::fcntl(fd, F_GETFD) != -1; }
 
 }  // namespace
 
@@ -61,9 +60,9 @@ TEST_CASE("a moved descriptor has one owner, who closes it once", "[posix]") {
     UniqueFd third;
     third = std::move(second);
     CHECK(third.get() == number);
-    CHECK(is_open(number));
+    CHECK(support::is_open(number));
   }
-  CHECK_FALSE(is_open(number));
+  CHECK_FALSE(support::is_open(number));
   CHECK(faults.calls<&support::Syscalls::close>() == 1);
 }
 
@@ -71,17 +70,17 @@ TEST_CASE("an owner that gets another descriptor closes the one it had", "[posix
   const int old_number = some_fd(), new_number = some_fd();
   UniqueFd fd{old_number};
   fd = UniqueFd{new_number};
-  CHECK_FALSE(is_open(old_number));
+  CHECK_FALSE(support::is_open(old_number));
   CHECK(fd.get() == new_number);
 
   auto& itself = fd;
   fd = std::move(itself);
-  CHECK(is_open(new_number));
+  CHECK(support::is_open(new_number));
 }
 
 TEST_CASE("a released descriptor is left open, for somebody else", "[posix]") {
   UniqueFd fd{some_fd()};
   const UniqueFd theirs{fd.release()};
   CHECK_FALSE(fd);
-  CHECK(is_open(theirs.get()));
+  CHECK(support::is_open(theirs.get()));
 }

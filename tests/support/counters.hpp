@@ -2,6 +2,8 @@
 // What this process has, to see that something leaves nothing behind.
 #pragma once
 
+#include <fcntl.h>
+
 #include <cstddef>
 #include <filesystem>
 #include <iterator>
@@ -15,6 +17,8 @@ inline std::size_t entries(const std::string& directory) {
 
 // The one that the look itself needs is not counted.
 inline std::size_t open_descriptors() { return entries("/proc/self/fd") - 1; }
+
+inline bool is_open(int fd) { return ::fcntl(fd, F_GETFD) != -1; }
 
 inline std::size_t threads() { return entries("/proc/self/task"); }
 

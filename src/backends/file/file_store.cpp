@@ -18,8 +18,6 @@ constexpr const char* kCompanion = ".sherlock";
 
 using Stores = local::OpenStores<std::tuple<std::string, unsigned, bool>, FileStore>;
 
-bool same_file(const struct stat& a, const struct stat& b) { return a.st_ino == b.st_ino && a.st_dev == b.st_dev; }
-
 }  // namespace
 
 std::string FileStore::directory_of(const FileClient& client) {
@@ -61,8 +59,8 @@ bool FileStore::current() const {
     return false;
   }
   struct stat directory, companion;
-  return posix::sys_fstatat(AT_FDCWD, path_.c_str(), &directory, AT_SYMLINK_NOFOLLOW) == 0 && same_file(directory, directory_stat_) &&
-         posix::sys_fstatat(directory_.get(), kCompanion, &companion, AT_SYMLINK_NOFOLLOW) == 0 && same_file(companion, companion_stat_);
+  return posix::sys_fstatat(AT_FDCWD, path_.c_str(), &directory, AT_SYMLINK_NOFOLLOW) == 0 && posix::same_file(directory, directory_stat_) &&
+         posix::sys_fstatat(directory_.get(), kCompanion, &companion, AT_SYMLINK_NOFOLLOW) == 0 && posix::same_file(companion, companion_stat_);
 }
 
 }  // namespace sherlock::file

@@ -50,12 +50,12 @@ std::vector<LockInfo> FileLock::list(const Client& client) {
 
 namespace {
 
-constexpr std::string_view kSuffix = ".lock";
+constexpr std::string_view kLockSuffix = ".lock";
 
 // Only what we could have made ourselves is ever removed.
 bool is_lock_file(std::string_view name) {
-  if (!name.ends_with(kSuffix)) return false;
-  name.remove_suffix(kSuffix.size());
+  if (!name.ends_with(kLockSuffix)) return false;
+  name.remove_suffix(kLockSuffix.size());
   if (name.size() < 33 || name.size() > 73 || name[name.size() - 33] != '-') return false;
   const auto digit = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); };
   return std::all_of(name.end() - 32, name.end(), digit);
@@ -83,7 +83,7 @@ bool remove_file(const file::FileStore& store, const std::string& name) {
 
 // As an acquirer would: the gate, the file; then both are gone instead of held.
 bool remove_lock(file::FileStore& store, const std::string& name) {
-  const auto found = store.table().find(local::KeyHash::of(std::string_view{name}.substr(0, name.size() - kSuffix.size())));
+  const auto found = store.table().find(local::KeyHash::of(std::string_view{name}.substr(0, name.size() - kLockSuffix.size())));
   if (!found) return remove_file(store, name);
   std::uint64_t word = found.entry->word.load();
   const local::GateState state = local::gate::state(word);
@@ -114,7 +114,7 @@ std::size_t FileLock::clean(const Client& client) {
     store->table().for_each([&](const local::Found& found) {
       const auto text = store->table().text(*found.entry);
       if (!text || text->name.empty()) return;
-      std::string name = detail::make_key(text->ns, text->name) + std::string{kSuffix};
+      std::string name = detail::make_key(text->ns, text->name) + std::string{kLockSuffix};
       if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(std::move(name));
     });
     return static_cast<std::size_t>(std::count_if(names.begin(), names.end(), [&](const std::string& name) { return remove_lock(*store, name); }));

@@ -7,6 +7,7 @@
 
 #include <cerrno>
 
+#include "posix/file.hpp"
 #include "posix/syscall.hpp"
 #include "posix/unique_fd.hpp"
 
@@ -16,8 +17,6 @@ namespace {
 constexpr const char* kLog = "-wal";
 constexpr const char* kIndex = "-shm";
 constexpr off_t kRoom = 512 << 10;  // a log between two checkpoints, and more than the rows between two sweeps
-
-bool same_file(const struct stat& a, const struct stat& b) { return a.st_ino == b.st_ino && a.st_dev == b.st_dev; }
 
 }  // namespace
 
@@ -44,7 +43,7 @@ void Beside::remove_orphans() const {
 void Beside::guard() {
   const auto share = [this](posix::LockFd& guard, const std::string& name, off_t start, off_t length) {
     struct stat now;
-    if (posix::sys_fstatat(directory_, name.c_str(), &now, AT_SYMLINK_NOFOLLOW) != 0 || (guard && same_file(now, guard.opened()))) return;
+    if (posix::sys_fstatat(directory_, name.c_str(), &now, AT_SYMLINK_NOFOLLOW) != 0 || (guard && posix::same_file(now, guard.opened()))) return;
     guard = posix::LockFd::open(directory_, name.c_str(), O_RDWR | O_NOFOLLOW | O_NONBLOCK);
     struct flock range {};
     range.l_type = F_RDLCK;

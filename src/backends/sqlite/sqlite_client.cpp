@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::size_t kLongestTable = 64;
 
-[[noreturn]] void refuse(std::string_view text, std::string_view what) {
+[[noreturn]] void refuse_database(std::string_view text, std::string_view what) {
   throw ConfigurationException{fmt::format("client '{}': {}; it is PATH, with ?table=NAME behind it where the database is yours", text, what), {}, "sqlite"};
 }
 
@@ -32,15 +32,15 @@ bool is_table_name(std::string_view name) {
 SqliteClient::SqliteClient(std::string_view text) {
   const std::size_t question = text.find('?');
   path = text.substr(0, question);
-  if (path.find('\0') != std::string::npos) refuse(path.c_str(), "a path holds no zero byte");
-  if (path == ":memory:") refuse(text, "a database in memory is nobody else's");
+  if (path.find('\0') != std::string::npos) refuse_database(path.c_str(), "a path holds no zero byte");
+  if (path == ":memory:") refuse_database(text, "a database in memory is nobody else's");
   if (question == std::string_view::npos) return;
   constexpr std::string_view kTable = "table=";
   const std::string_view option = text.substr(question + 1);
-  if (!option.starts_with(kTable)) refuse(text, fmt::format("'{}' is not understood", option));
+  if (!option.starts_with(kTable)) refuse_database(text, fmt::format("'{}' is not understood", option));
   table = option.substr(kTable.size());
-  if (!is_table_name(table)) refuse(text, fmt::format("'{}' is no name for a table: letters, digits and _, not sqlite_", table));
-  if (path.empty()) refuse(text, "a table of which database");
+  if (!is_table_name(table)) refuse_database(text, fmt::format("'{}' is no name for a table: letters, digits and _, not sqlite_", table));
+  if (path.empty()) refuse_database(text, "a table of which database");
 }
 
 }  // namespace sherlock

@@ -24,6 +24,7 @@
 #include "local/open_stores.hpp"
 #include "local/presence.hpp"
 #include "posix/clock.hpp"
+#include "posix/file.hpp"
 #include "posix/futex.hpp"
 #include "posix/process.hpp"
 
@@ -47,8 +48,6 @@ constexpr std::int64_t kLarge = 8 << 20;                        // beyond this, 
 constexpr std::int64_t kUnused = std::int64_t{3600} * 1'000'000'000;  // below, when it was not taken for an hour
 
 using Stores = local::OpenStores<std::tuple<std::string, std::string>, SqliteStore>;
-
-bool same_file(const struct stat& a, const struct stat& b) { return a.st_ino == b.st_ino && a.st_dev == b.st_dev; }
 
 // Empty and errno where it is not there.
 std::string real_path(const std::string& path) {
@@ -162,7 +161,7 @@ void SqliteStore::open_database() {
   if (first && where_.dedicated) beside_.remove_orphans();
   connection_.open();
   const struct stat file = stat_of(where_.name);
-  if (connection_.moved() || (!first && !same_file(file, file_))) throw Moved{};
+  if (connection_.moved() || (!first && !posix::same_file(file, file_))) throw Moved{};
   settle_schema(connection_, {where_.dedicated, where_.table, epoch(), file, companion_->header().floor.load()});
   connection_.prepare(where_.table, presence().me(), epoch(), holder_text());
   logs_.store(beside_.inodes(), std::memory_order_relaxed);
@@ -232,7 +231,7 @@ void SqliteStore::wait_for_outsider(int round, nanoseconds answer_by) {
 bool SqliteStore::current() {
   struct stat now;
   const auto still = [&](const std::string& path, const struct stat& ours) {
-    return posix::sys_fstatat(AT_FDCWD, path.c_str(), &now, AT_SYMLINK_NOFOLLOW) == 0 && same_file(now, ours);
+    return posix::sys_fstatat(AT_FDCWD, path.c_str(), &now, AT_SYMLINK_NOFOLLOW) == 0 && posix::same_file(now, ours);
   };
   if (!still(where_.path, file_) || !still(companion_->path(), companion_->file_stat()) || !presence().intact()) return false;
   // A stranger who was let think that he was the last has removed the log. The rows are where they were; only our connection is not.

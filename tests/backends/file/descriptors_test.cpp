@@ -35,8 +35,6 @@ bool names_the_way_out(const BackendException& e) {
   return e.code() == Errc::system && e.cause() == std::errc::too_many_files_open && std::string{e.what()}.find("ulimit -n") != std::string::npos;
 }
 
-bool is_open(int fd) { return ::fcntl(fd, F_GETFD) != -1; }
-
 // A stranger's file under a number that was ours, locked by the stranger.
 class Stranger {
  public:
@@ -151,7 +149,7 @@ TEST_CASE("no descriptor of a lock or its store takes the place of stdin, stdout
     lock.acquire();
     if (!lock.locked()) return 4;
     for (const int fd : {0, 1, 2})
-      if (is_open(fd)) return 1 + fd;
+      if (support::is_open(fd)) return 1 + fd;
     return 0;
   }};
   CHECK(child.wait() == Exit{0, 0});

@@ -34,8 +34,6 @@ bool names_the_way_out(const BackendException& e) {
   return e.code() == Errc::system && e.cause() == std::errc::too_many_files_open && std::string{e.what()}.find("ulimit -n") != std::string::npos;
 }
 
-bool is_open(int fd) { return ::fcntl(fd, F_GETFD) != -1; }
-
 // A stranger's file under a number that was ours.
 class Stranger {
  public:
@@ -144,7 +142,7 @@ TEST_CASE("no descriptor of a segment takes the place of stdin, stdout or stderr
     lock.acquire();
     if (!lock.locked()) return 4;
     for (const int fd : {0, 1, 2})
-      if (is_open(fd)) return 1 + fd;
+      if (support::is_open(fd)) return 1 + fd;
     std::printf("written to whatever is number one\n");
     std::fflush(stdout);
     lock.release();

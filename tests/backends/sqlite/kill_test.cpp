@@ -47,10 +47,10 @@ void point_sqlite(const char* name, Result (*)(Arguments...)) {
 }
 
 // The two that take what they like behind their second argument.
-int (*real_fcntl)(int, int, ...) = nullptr;
+int (*fcntl_before)(int, int, ...) = nullptr;
 int pointed_fcntl(int fd, int command, void* argument) {
   point();
-  const int result = real_fcntl(fd, command, argument);
+  const int result = fcntl_before(fd, command, argument);
   const int error = errno;
   point();
   errno = error;
@@ -86,7 +86,7 @@ void arm(long at) {
   point_sqlite<7>("mmap", static_cast<void* (*)(void*, size_t, int, int, int, off_t)>(nullptr));
   point_sqlite<8>("fchmod", static_cast<int (*)(int, mode_t)>(nullptr));
   sqlite3_vfs* const vfs = sqlite3_vfs_find("unix");
-  real_fcntl = reinterpret_cast<int (*)(int, int, ...)>(vfs->xGetSystemCall(vfs, "fcntl"));
+  fcntl_before = reinterpret_cast<int (*)(int, int, ...)>(vfs->xGetSystemCall(vfs, "fcntl"));
   vfs->xSetSystemCall(vfs, "fcntl", reinterpret_cast<sqlite3_syscall_ptr>(&pointed_fcntl));
   point_ours<&Syscalls::openat, &Syscalls::close, &Syscalls::flock, &Syscalls::fcntl_lock, &Syscalls::fallocate, &Syscalls::linkat, &Syscalls::unlinkat,
              &Syscalls::renameat2, &Syscalls::futex, &Syscalls::futex_waitv>();
