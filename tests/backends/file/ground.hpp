@@ -35,12 +35,20 @@ using support::Exit;
 using support::kPatience;
 using support::Pipe;
 
+// What the tests in ../every ask for; and `client` and strangers_agree() below.
+using StoreLock = FileLock;
+inline constexpr int kPairs = 300;  // that take no time to speak of
+
 class Ground {
  public:
   FileLock lock(std::string name = "x", Options options = {}) const { return FileLock{std::move(name), std::move(options), store}; }
 
   const support::TempDir dir;
   const std::string store = dir / "locks";  // not there at first
+  const std::string& client = store;
+
+  // Somebody who uses flock(2) on the file and knows nothing of this library would have it, or not.
+  bool strangers_agree(bool free) const;
 };
 
 // Somebody who knows nothing of this library and uses flock(2) on the same file, as flock(1) does.
@@ -60,6 +68,8 @@ class Foreigner {
 
 // Whether flock(1) would get it now.
 inline bool flock_would_get(const std::string& path) { return Foreigner{path}.try_lock(); }
+
+inline bool Ground::strangers_agree(bool free) const { return flock_would_get(lock().path()) == free; }
 
 inline struct stat stat_of(const std::string& path) {
   struct stat result {};

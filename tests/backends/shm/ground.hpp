@@ -36,6 +36,10 @@ using support::Exit;
 using support::kPatience;
 using support::Pipe;
 
+// What the tests in ../every ask for; and `client` and strangers_agree() below.
+using StoreLock = ShmLock;
+inline constexpr int kPairs = 5000;  // that take no time to speak of
+
 class Ground {
  public:
   Ground() = default;
@@ -49,7 +53,10 @@ class Ground {
 
   const support::TempDir dir;  // whose name nobody else has
   const std::string segment = std::filesystem::path{dir.path()}.filename();  // not there at first
+  const std::string& client = segment;
   const std::string path = "/dev/shm/" + segment;
+
+  static bool strangers_agree(bool) { return true; }  // there are none
 
  private:
   const pid_t maker_ = ::getpid();

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 
 #include <atomic>
-#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
@@ -15,31 +14,6 @@
 using namespace ground;
 
 namespace {
-
-struct Deed {
-  const char* what;
-  std::function<int(std::unique_ptr<SqliteLock>&)> act;  // in the child; the exit code
-};
-
-const std::vector<Deed> kDeeds{
-    {"asks every verb", [](std::unique_ptr<SqliteLock>& lock) {
-       if (lock->held()) return 1;
-       if (!throws<LockNotHeldException>([&] { lock->release(); })) return 2;
-       if (!throws<LockNotHeldException>([&] { (void)lock->renew(); })) return 3;
-       if (!lock->inheritable().empty()) return 4;
-       if (!lock->locked()) return 5;
-       if (lock->holder()->pid != ::getppid()) return 6;
-       lock->unlock();
-       return 0;
-     }},
-    {"tries to acquire", [](std::unique_ptr<SqliteLock>& lock) { return lock->try_acquire() || lock->try_acquire_for(20ms) ? 1 : 0; }},
-    {"destroys the lock", [](std::unique_ptr<SqliteLock>& lock) {
-       lock.reset();
-       return 0;
-     }},
-    {"ends by exit, with its destructors", [](std::unique_ptr<SqliteLock>&) -> int { std::exit(0); }},
-    {"is killed", [](std::unique_ptr<SqliteLock>&) -> int { return ::raise(SIGKILL); }},
-};
 
 // How many descriptors of this process lead to the database or what lies beside it.
 int open_files(const std::string& db) {
@@ -54,24 +28,6 @@ int open_files(const std::string& db) {
 }
 
 }  // namespace
-
-TEST_CASE("whatever a forked child does, the parent keeps the lock and the database", "[sqlite][fork][process]") {
-  for (const Deed& deed : kDeeds) {
-    CAPTURE(deed.what);
-    const Ground ground;
-    auto lock = std::make_unique<SqliteLock>("x", Options{}, ground.db);
-    lock->acquire();
-    Child child{[&] { return deed.act(lock); }};
-    const Exit end = child.wait();
-    CHECK((end == Exit{0, 0} || end == Exit{-1, SIGKILL}));
-    CHECK(lock->held());
-    CHECK_FALSE(is_free(ground));
-    CHECK(lock->renew());
-    lock->release();
-    CHECK(is_free(ground));
-    CHECK(ground.integrity() == "ok");
-  }
-}
 
 TEST_CASE("no connection is carried across a fork", "[sqlite][fork][process]") {
   const Ground ground;

@@ -31,6 +31,7 @@ using playground::Shared;
 using playground::skip;
 using support::Child;
 using support::Exit;
+using support::kPatience;
 using support::Pipe;
 using support::says;
 
@@ -65,6 +66,10 @@ class Outsider {
   sqlite3* handle_ = nullptr;
 };
 
+// What the tests in ../every ask for; and `client` and strangers_agree() below.
+using StoreLock = SqliteLock;
+inline constexpr int kPairs = 300;  // that take no time to speak of
+
 class Ground {
  public:
   SqliteLock lock(std::string name = "x", Options options = {}) const { return SqliteLock{std::move(name), std::move(options), db}; }
@@ -73,6 +78,10 @@ class Ground {
 
   const support::TempDir dir;
   const std::string db = dir / "locks.db";  // not there at first
+  const std::string& client = db;
+
+  // What they may say of the lock depends on the clock they ask; that the database is whole they always find.
+  bool strangers_agree(bool) const { return integrity() == "ok"; }
 };
 
 // Whether somebody else would get it now.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Threads, sharing lock objects or not, and threads that end while they hold. The race detector reads along.
+// Threads, whatever the store, sharing lock objects or not, and threads that end while they hold. The race detector reads along.
 #include <atomic>
 #include <functional>
 #include <memory>
@@ -21,13 +21,13 @@ void in_threads(int count, const std::function<void(int)>& body) {
 
 }  // namespace
 
-TEST_CASE("threads with a lock object each exclude each other", "[shm]") {
+TEST_CASE("threads with a lock object each exclude each other") {
   const Ground ground;
   int inside = 0, total = 0;
   std::atomic<int> overlaps{0};
   in_threads(4, [&](int t) {
     auto lock = ground.lock("x", {.expire = t % 2 ? never : Duration{1h}, .timeout = forever});
-    for (int i = 0; i < 5000; ++i) {
+    for (int i = 0; i < kPairs; ++i) {
       lock.acquire();
       overlaps += inside++ != 0;
       ++total;
@@ -36,10 +36,10 @@ TEST_CASE("threads with a lock object each exclude each other", "[shm]") {
     }
   });
   CHECK(overlaps == 0);
-  CHECK(total == 4 * 5000);
+  CHECK(total == 4 * kPairs);
 }
 
-TEST_CASE("threads that share a lock object exclude each other", "[shm]") {
+TEST_CASE("threads that share a lock object exclude each other") {
   const Ground ground;
   const Duration expire = GENERATE(as<Duration>{}, never, 1h);
   auto lock = ground.lock("x", {.expire = expire, .timeout = forever});
@@ -47,7 +47,7 @@ TEST_CASE("threads that share a lock object exclude each other", "[shm]") {
   std::uint64_t last = 0;
   std::atomic<int> overlaps{0}, backwards{0};
   in_threads(4, [&](int t) {
-    for (int i = 0; i < 5000; ++i) {
+    for (int i = 0; i < kPairs; ++i) {
       if (t == 3) {
         while (!lock.try_acquire()) std::this_thread::yield();
       } else {
@@ -64,17 +64,17 @@ TEST_CASE("threads that share a lock object exclude each other", "[shm]") {
   });
   CHECK(overlaps == 0);
   CHECK(backwards == 0);
-  CHECK(total == 4 * 5000);
+  CHECK(total == 4 * kPairs);
 }
 
-TEST_CASE("every verb may be called by any thread while others acquire and release", "[shm]") {
+TEST_CASE("every verb may be called by any thread while others acquire and release") {
   const Ground ground;
   const Duration expire = GENERATE(as<Duration>{}, never, 1h);
   auto lock = ground.lock("x", {.expire = expire, .timeout = forever});
   std::atomic<int> working{2}, strange{0};
   in_threads(4, [&](int t) {
     if (t < 2) {
-      for (int i = 0; i < 2000; ++i) {
+      for (int i = 0; i < kPairs / 2; ++i) {
         lock.acquire();
         std::this_thread::yield();
         lock.unlock();
@@ -103,7 +103,7 @@ TEST_CASE("every verb may be called by any thread while others acquire and relea
   CHECK_NOTHROW(lock.release());
 }
 
-TEST_CASE("threads that share an object whose leases run out are each told once of what they lost", "[shm]") {
+TEST_CASE("threads that share an object whose leases run out are each told once of what they lost") {
   const Ground ground;
   std::atomic<int> told{0};
   std::atomic<std::uint64_t> last{0};
@@ -134,7 +134,7 @@ TEST_CASE("threads that share an object whose leases run out are each told once 
   CHECK(after.fence() > last.load());
 }
 
-TEST_CASE("any thread may release what another has acquired", "[shm]") {
+TEST_CASE("any thread may release what another has acquired") {
   const Ground ground;
   auto lock = ground.lock(), other = ground.lock();
   lock.acquire();
@@ -142,12 +142,12 @@ TEST_CASE("any thread may release what another has acquired", "[shm]") {
   CHECK(other.try_acquire());
 }
 
-TEST_CASE("a lock outlives the thread that acquired it, and the one that first opened the segment", "[shm][process]") {
+TEST_CASE("a lock outlives the thread that acquired it, and the one that first opened the store", "[process]") {
   const Ground ground;
   Child holder{[&] {
-    std::unique_ptr<ShmLock> lock;
+    std::unique_ptr<StoreLock> lock;
     std::thread{[&] {
-      lock = std::make_unique<ShmLock>("x", Options{}, ground.segment);
+      lock = std::make_unique<StoreLock>("x", Options{}, ground.client);
       lock->acquire();
     }}.join();
     Child other{[&] { return ground.lock().try_acquire() || ground.lock().try_acquire_for(20ms) ? 1 : 0; }};
@@ -159,7 +159,7 @@ TEST_CASE("a lock outlives the thread that acquired it, and the one that first o
   CHECK(holder.wait() == Exit{0, 0});
 }
 
-TEST_CASE("waiters wait on for a holder whose acquiring thread has ended, and have the lock when it is let go", "[shm][process]") {
+TEST_CASE("waiters wait on for a holder whose acquiring thread has ended, and have the lock when it is let go", "[process]") {
   const Ground ground;
   Pipe ready, go;
   Child holder{[&] {
@@ -197,12 +197,12 @@ TEST_CASE("waiters wait on for a holder whose acquiring thread has ended, and ha
   }
 }
 
-TEST_CASE("a death is noticed soon though the thread that first opened the segment is long gone", "[shm][process]") {
+TEST_CASE("a death is noticed soon though the thread that first opened the store is long gone", "[process]") {
   const Ground ground;
   Pipe ready;
   Child holder{[&] {
-    std::unique_ptr<ShmLock> lock;
-    std::thread{[&] { lock = std::make_unique<ShmLock>("x", Options{}, ground.segment); }}.join();
+    std::unique_ptr<StoreLock> lock;
+    std::thread{[&] { lock = std::make_unique<StoreLock>("x", Options{}, ground.client); }}.join();
     lock->acquire();
     ready.tell();
     Child::sleep();
@@ -222,7 +222,7 @@ TEST_CASE("a death is noticed soon though the thread that first opened the segme
   CHECK(abandoned);
 }
 
-TEST_CASE("threads that come, lock and go leave nothing behind that keeps the next from locking", "[shm][process]") {
+TEST_CASE("threads that come, lock and go leave nothing behind that keeps the next from locking", "[process]") {
   const Ground ground;
   Child child{[&] {
     auto other = ground.lock("other");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Programs that a holder starts, or becomes.
+// Programs that a holder starts, or becomes, whatever the store.
 #include <signal.h>
 #include <spawn.h>
 #include <sys/wait.h>
@@ -13,13 +13,13 @@
 
 using namespace ground;
 
-TEST_CASE("a lock does not leak through exec, posix_spawn or system", "[shm][process]") {
+TEST_CASE("a lock does not leak through exec, posix_spawn or system", "[process]") {
   const Ground ground;
   const Duration expire = GENERATE(as<Duration>{}, never, 1h);
   auto lock = ground.lock("x", {.expire = expire});
   lock.acquire();
   (void)lock.locked();
-  const std::string command = "! ls -l /proc/self/fd | grep -q -F '" + ground.segment + "'";
+  const std::string command = "! ls -l /proc/self/fd | grep -q -F '" + ground.client + "'";
   Child exec{[&] {
     ::execl("/bin/sh", "sh", "-c", command.c_str(), nullptr);
     return 1;
@@ -37,7 +37,7 @@ TEST_CASE("a lock does not leak through exec, posix_spawn or system", "[shm][pro
   CHECK(lock.renew());
 }
 
-TEST_CASE("a holder that starts a program in the background and dies leaves the lock free", "[shm][process]") {
+TEST_CASE("a holder that starts a program in the background and dies leaves the lock free", "[process]") {
   const Ground ground;
   auto mine = ground.lock("x", {.timeout = kPatience});
   Pipe ready;
@@ -55,7 +55,7 @@ TEST_CASE("a holder that starts a program in the background and dies leaves the 
   CHECK(mine.abandoned());
 }
 
-TEST_CASE("a holder that becomes another program has let go", "[shm][process]") {
+TEST_CASE("a holder that becomes another program has let go", "[process]") {
   const Ground ground;
   auto mine = ground.lock("x", {.timeout = kPatience});
   Pipe ready, go;
@@ -75,7 +75,7 @@ TEST_CASE("a holder that becomes another program has let go", "[shm][process]") 
   CHECK(holder.running());
 }
 
-TEST_CASE("a spawned child that was given the descriptors keeps a dead parent's lock until it ends", "[shm][process]") {
+TEST_CASE("a spawned child that was given the descriptors keeps a dead parent's lock until it ends", "[process]") {
   const Ground ground;
   const Duration expire = GENERATE(as<Duration>{}, never, 1h);
   const Shared<std::atomic<pid_t>> spawned;
@@ -106,13 +106,14 @@ TEST_CASE("a spawned child that was given the descriptors keeps a dead parent's 
   CHECK_FALSE(mine.try_acquire_for(50ms));
   CHECK(mine.locked());
   CHECK(mine.holder()->pid == parent.pid());
-  CHECK(ShmLock::clean(ground.segment) == 0);
+  CHECK(ground.strangers_agree(false));
+  CHECK(StoreLock::clean(ground.client) == 0);
   REQUIRE(::kill(spawned->load(), SIGKILL) == 0);
   mine.acquire();
   CHECK(mine.abandoned());
 }
 
-TEST_CASE("a child that was given the descriptors keeps nothing once the parent has released", "[shm][process]") {
+TEST_CASE("a child that was given the descriptors keeps nothing once the parent has released", "[process]") {
   const Ground ground;
   auto lock = ground.lock(), other = ground.lock();
   lock.acquire();
@@ -130,7 +131,6 @@ TEST_CASE("a child that was given the descriptors keeps nothing once the parent 
   CHECK(::waitpid(pid, nullptr, 0) == pid);
   CHECK(other.renew());
 }
-
 namespace {
 
 // The wait status of such a child.
@@ -146,7 +146,7 @@ namespace {
 
 }  // namespace
 
-TEST_CASE("a child of vfork that becomes another program, or ends, leaves its parent's lock alone", "[shm][process]") {
+TEST_CASE("a child of vfork that becomes another program, or ends, leaves its parent's lock alone", "[process]") {
   const Ground ground;
   auto lock = ground.lock("x", {.expire = 1h}), other = ground.lock();
   lock.acquire();
