@@ -50,7 +50,7 @@ case $way in
     mkdir -p "$work/project/subprojects"
     cp "$here/subproject/meson.build" "$here/main.cpp" "$work/project"
     ln -s "$source" "$work/project/subprojects/sherlock"
-    meson setup "$work/build" "$work/project" --wrap-mode=nodownload -Dbuildtype=plain -Dunity=on -Dunity_size=5
+    meson setup "$work/build" "$work/project" --wrap-mode=nodownload -Dbuildtype=plain -Dunity=on -Dunity_size=10
     meson compile -C "$work/build" consumer
     run_it "$work/build/consumer"
     ;;

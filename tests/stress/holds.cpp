@@ -36,8 +36,11 @@ void show(const Interval& first, const Interval& next) {
   for (const Interval* const one : {&first, &next}) {
     const auto since = [&](std::int64_t time) { return (time - next.start) / 1000; };
     fmt::print(stderr, "  {} {}{}: {} to {}, deadline {}, fence {}{}{}\n", one == &first ? "met" : "beside",
-               one->kind == Hold::foreign ? "foreigner " : one->kind == Hold::lease ? "lease of " : "hold of ", one->worker, since(one->start),
-               since(one->end), one->deadline == std::numeric_limits<std::int64_t>::max() ? "never" : std::to_string(since(one->deadline)), one->fence,
+               one->kind == Hold::foreign ? "foreigner "
+               : one->kind == Hold::lease ? "lease of "
+                                          : "hold of ",
+               one->worker, since(one->start), since(one->end),
+               one->deadline == std::numeric_limits<std::int64_t>::max() ? "never" : std::to_string(since(one->deadline)), one->fence,
                one->told ? ", told" : "", one->killed ? ", killed" : "");
   }
 }

@@ -51,8 +51,8 @@ void Args::read_all(Common& common, const std::string& letters, const std::vecto
 bool Args::read(const char* mode, Common& common, const std::string& letters, const std::vector<option>& own, const Own& take) {
   std::vector<option> all{{"backend", required_argument, nullptr, 'b'}, {"client", required_argument, nullptr, 'C'},
                           {"ns", required_argument, nullptr, 'N'},      {"quiet", no_argument, nullptr, 'q'},
-                          {"json", no_argument, nullptr, kJsonOption},        {"color", required_argument, nullptr, kColorOption},
-                          {"help", no_argument, nullptr, kHelpOption},        {"version", no_argument, nullptr, kVersionOption}};
+                          {"json", no_argument, nullptr, kJsonOption},  {"color", required_argument, nullptr, kColorOption},
+                          {"help", no_argument, nullptr, kHelpOption},  {"version", no_argument, nullptr, kVersionOption}};
   all.insert(all.end(), own.begin(), own.end());
   all.push_back({nullptr, 0, nullptr, 0});
 

@@ -43,7 +43,8 @@ void Beside::remove_orphans() const {
 void Beside::guard() {
   const auto share = [this](posix::LockFd& guard, const std::string& name, off_t start, off_t length) {
     struct stat now;
-    if (posix::sys_fstatat(directory_, name.c_str(), &now, AT_SYMLINK_NOFOLLOW) != 0 || (guard && posix::same_file(now, guard.opened()))) return;
+    if (posix::sys_fstatat(directory_, name.c_str(), &now, AT_SYMLINK_NOFOLLOW) != 0 || (guard && posix::same_file(now, guard.opened())))
+      return;
     guard = posix::LockFd::open(directory_, name.c_str(), O_RDWR | O_NOFOLLOW | O_NONBLOCK);
     struct flock range {};
     range.l_type = F_RDLCK;
