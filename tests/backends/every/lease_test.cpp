@@ -85,6 +85,7 @@ TEST_CASE("a late holder that never says anything again is in nobody's way", "[p
   late.kill();
   CHECK(ground.strangers_agree(true));
   CHECK(lease.try_acquire());
+  CHECK_FALSE(lease.abandoned());
 }
 
 TEST_CASE("several late holders of one lock are in nobody's way") {
@@ -92,6 +93,7 @@ TEST_CASE("several late holders of one lock are in nobody's way") {
   auto first = ground.lock("x", {.expire = 1ms, .timeout = kPatience}), second = ground.lock("x", {.expire = 1ms, .timeout = kPatience}),
        third = ground.lock("x", {.expire = 1ms, .timeout = kPatience}), fourth = ground.lock("x", {.timeout = kPatience});
   for (StoreLock* lock : {&first, &second, &third, &fourth}) lock->acquire();
+  CHECK(fourth.abandoned());
   CHECK_THROWS_AS(second.release(), LockLostException);
   CHECK_THROWS_AS(first.release(), LockLostException);
   CHECK(fourth.renew());
@@ -100,6 +102,7 @@ TEST_CASE("several late holders of one lock are in nobody's way") {
   CHECK(ground.strangers_agree(false));
   fourth.release();
   CHECK(ground.strangers_agree(true));
+  CHECK(first.try_acquire());
 }
 
 TEST_CASE("who renews at the last moment has the lease, or is told; never both who renews and who comes", "[process]") {

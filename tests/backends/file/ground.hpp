@@ -37,7 +37,7 @@ using support::Pipe;
 
 // What the tests in ../every ask for; and `client` and strangers_agree() below.
 using StoreLock = FileLock;
-inline constexpr int kPairs = 300;  // that take no time to speak of
+inline constexpr int kPairs = 800;  // that take no time to speak of
 
 class Ground {
  public:

@@ -9,10 +9,10 @@ sys.dont_write_bytecode = True
 import mutate  # noqa: E402
 
 CHANGES = [
-    mutate.Mutant('layout', {'local/layout.hpp': [('kVersion = 3;', 'kVersion = 4;'),
+    mutate.Mutant('layout', {'local/layout.hpp': [('kVersion = 4;', 'kVersion = 5;'),
                                                   ('  Word64 word;     // the gate', '  Word64 another;\n  Word64 word;     // the gate'),
-                                                  ('static_assert(sizeof(Entry) == 104 && offsetof(Entry, stragglers) == 64, "part of the format");',
-                                                   'static_assert(sizeof(Entry) == 112);')]}),
+                                                  ('static_assert(sizeof(Entry) == 112 && offsetof(Entry, stragglers) == 64, "part of the format");',
+                                                   'static_assert(sizeof(Entry) == 120);')]}),
     mutate.Mutant('schema', {'backends/sqlite/schema.cpp': [('kVersion = 1;', 'kVersion = 2;')]}),
 ]
 
