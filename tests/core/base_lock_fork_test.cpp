@@ -14,6 +14,8 @@
 
 #include "catch.hpp"
 #include "posix/process.hpp"
+#include "support/asleep.hpp"
+#include "support/becomes.hpp"
 #include "support/fake_clock.hpp"
 #include "support/subprocess.hpp"
 #include "test_lock.hpp"
@@ -151,8 +153,8 @@ TEST_CASE("a child that is forked while another thread waits with the object is 
     TestLock lock{store, {.timeout = forever, .retry_interval = 1h}, threads};
     std::stop_source stop;
     std::thread waiter{[&] { CHECK_THROWS_AS(lock.acquire(stop.get_token()), LockCancelledException); }};
-    const auto deadline = std::chrono::steady_clock::now() + support::kPatience;
-    while (store.waits == 0 && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+    CHECK(support::becomes([&] { return store.waits == 1; }));
+    CHECK(support::others_asleep());
     Child child{[&] {
       if (lock.try_acquire() || lock.try_acquire_for(1ms)) return 1;
       store.free();
@@ -176,9 +178,8 @@ TEST_CASE("a child that is forked while several threads wait with the object can
     std::stop_source stop;
     std::vector<std::thread> waiters;
     for (int i = 0; i < 3; ++i) waiters.emplace_back([&] { CHECK_THROWS_AS(lock->acquire(stop.get_token()), LockCancelledException); });
-    const auto deadline = std::chrono::steady_clock::now() + support::kPatience;
-    while (store.acquires < 3 && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
-    std::this_thread::sleep_for(5ms);  // most likely the others wait behind the first by now; the test is weaker if not
+    CHECK(support::becomes([&] { return store.acquires >= 3; }));
+    CHECK(support::others_asleep());
     Child child{[&] {
       lock.reset();
       return 0;

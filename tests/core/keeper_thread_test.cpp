@@ -17,6 +17,7 @@
 
 #include "catch.hpp"
 #include "keeper_ground.hpp"
+#include "support/asleep.hpp"
 #include "support/counters.hpp"
 #include "support/says.hpp"
 
@@ -346,6 +347,7 @@ TEST_CASE("a forked child has no keeper, and what it destroys is its own", "[kee
     std::optional<Keeper> own;
     auto lock = std::make_unique<TestLock>(g.store, g.options(30s));
     lock->acquire();
+    const std::size_t threads = support::threads();
     auto keeper = std::make_unique<Keeper>(*lock);
     REQUIRE(g.clock.asleep());
     if (thread_gone) {
@@ -353,8 +355,10 @@ TEST_CASE("a forked child has no keeper, and what it destroys is its own", "[kee
       g.clock.advance(29s);
       REQUIRE(becomes([&] { return g.told == 1; }));
     }
+    REQUIRE((thread_gone ? alone(threads) : support::others_asleep()));
     const int told = g.told;
     Child child{[&] {
+      support::FakeClock clock{support::FakeClock::Sleepers::wait};  // that of the parent has a sleeper who is not here, and is waited for
       if (lock->held()) return 1;
       keeper.reset();
       lock->unlock();
@@ -362,7 +366,7 @@ TEST_CASE("a forked child has no keeper, and what it destroys is its own", "[kee
       g.store.free();  // as if the parent had died
       if (!lock->try_acquire()) return 3;
       if (!kSanitized) own.emplace(*lock);
-      if (!lock->held()) return 4;
+      if (!lock->held() || (own && !clock.asleep())) return 4;
       lock->release();
       lock.reset();
       return g.told == told ? 0 : 5;

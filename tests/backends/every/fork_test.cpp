@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "ground.hpp"
+#include "support/asleep.hpp"
 
 using namespace ground;
 
@@ -232,7 +233,7 @@ TEST_CASE("a child forked in the middle of a wait has no place in the queue, and
   Child waits{[&] {
     auto lock = ground.lock("x", {.timeout = kPatience});
     std::thread waiter{[&] { lock.acquire(); }};
-    if (!eventually([&] { return look.holder()->waiting == std::uint64_t{1}; })) ::_exit(1);
+    if (!eventually([&] { return look.holder()->waiting == std::uint64_t{1}; }) || !support::others_asleep()) ::_exit(1);
     for (int i = 0; i < 10; ++i) {
       // By an object that is being waited with just now: in the child it is nobody's.
       Child child{[&] {
