@@ -197,11 +197,11 @@ TEST_CASE("list names what was taken, clean forgets what was let go") {
   const PostgresServer server;
   const PostgresLock::Client client{server.url()};
   const std::string odd{"\xff\0\r\n'; DROP TABLE sherlock_locks; --", 35};
-  PostgresLock held{"held", {.ns = "shop", .label = "full dump"}, client}, gone{odd, {}, client}, abandoned{"abandoned", {.expire = 1ms}, client};
+  PostgresLock held{"held", {.ns = "shop", .label = "full dump"}, client}, gone{odd, {}, client}, brief{"abandoned", {.expire = 100ms}, client}, abandoned{"abandoned", {}, client};
   held.acquire();
   gone.acquire();
   gone.release();
-  abandoned.acquire();
+  brief.acquire();
   while (abandoned.locked()) std::this_thread::sleep_for(1ms);
 
   auto list = PostgresLock::list(client);

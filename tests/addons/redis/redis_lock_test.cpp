@@ -118,11 +118,11 @@ TEST_CASE("list names what was taken, clean forgets what was let go") {
   const std::string keys = GENERATE("", "keys=python");
   const RedisLock::Client client{server.url(keys)};
   const std::string odd{"\xff\0", 2};
-  RedisLock held{"held", {.ns = "shop", .label = "full dump"}, client}, gone{odd, {}, client}, abandoned{"abandoned", {.expire = 1ms}, client};
+  RedisLock held{"held", {.ns = "shop", .label = "full dump"}, client}, gone{odd, {}, client}, brief{"abandoned", {.expire = 100ms}, client}, abandoned{"abandoned", {}, client};
   held.acquire();
   gone.acquire();
   gone.release();
-  abandoned.acquire();
+  brief.acquire();
   while (abandoned.locked()) std::this_thread::sleep_for(1ms);
 
   auto list = RedisLock::list(client);
