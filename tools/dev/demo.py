@@ -44,7 +44,8 @@ class Live:
         holder = store.status()
         if not holder:
             return
-        text = f'  {journal.counted():4} of {ALL}   held by {holder["label"]} (pid {holder["pid"]}), {holder["waiting"] or 0} waiting'
+        who = f'held by {holder["label"]} (pid {holder["pid"]})' if holder['pid'] else 'on its way from one to the next'
+        text = f'  {journal.counted():4} of {ALL}   {who}, {holder["waiting"] or 0} waiting'
         if terminal:
             print('\r\033[K' + text[:110], end='', flush=True)
         elif now - self.printed > 0.5:

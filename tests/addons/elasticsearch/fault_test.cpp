@@ -100,14 +100,14 @@ TEST_CASE("an answer that comes after the lease: nothing was gained, and the nex
   const ElasticsearchServer server;
   REQUIRE_FAKE(server);
   std::atomic<int> told{0};
-  ElasticsearchLock holder{"x", {.expire = 300ms, .on_lost = [&](const sherlock::LockException&) { ++told; }}, server.url()};
+  ElasticsearchLock holder{"x", {.expire = 1s, .on_lost = [&](const sherlock::LockException&) { ++told; }}, server.url()};
   ElasticsearchLock next{"x", {.timeout = 20s}, server.url()};
   holder.acquire();
   const auto fence = holder.fence();
-  server.plan({{"do", "late"}, {"ms", 1000}, {"method", "PUT"}});
+  server.plan({{"do", "late"}, {"ms", 5000}, {"method", "PUT"}});
   const auto before = std::chrono::steady_clock::now();
   CHECK(failure_of([&] { static_cast<void>(holder.renew()); }).code() == Errc::busy);
-  CHECK(std::chrono::steady_clock::now() - before < 900ms);  // it gave up with the lease
+  CHECK(std::chrono::steady_clock::now() - before < 4s);  // it gave up with the lease
   CHECK_FALSE(holder.held());
   next.acquire();
   CHECK_FALSE(holder.renew());
@@ -171,7 +171,7 @@ TEST_CASE("a server that says one byte after the other is given up in time") {
   ElasticsearchLock lock{"x", {.timeout = 100ms}, loopback(slow.port())};
   const auto before = std::chrono::steady_clock::now();
   CHECK(failure_of([&] { static_cast<void>(lock.try_acquire()); }).code() == Errc::busy);
-  CHECK(std::chrono::steady_clock::now() - before < 4s);
+  CHECK(std::chrono::steady_clock::now() - before < 8s);
 }
 
 TEST_CASE("five hundred faults: nobody has the lock beside another, fences grow, and nothing stays held", "[process]") {

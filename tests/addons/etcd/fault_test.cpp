@@ -206,7 +206,7 @@ TEST_CASE("whatever a stranger answers is an exception in time, and takes no mor
         ask();
       } catch (const BackendException&) {
       }
-      CHECK(std::chrono::steady_clock::now() - before < 4s);
+      CHECK(std::chrono::steady_clock::now() - before < 8s);
     }
   }
 }
@@ -227,5 +227,5 @@ TEST_CASE("a server that says one byte after the other is given up in time") {
   EtcdLock lock{"x", {.timeout = 100ms}, loopback(slow.port())};
   const auto before = std::chrono::steady_clock::now();
   CHECK(failure_of([&] { static_cast<void>(lock.try_acquire()); }).code() == Errc::busy);
-  CHECK(std::chrono::steady_clock::now() - before < 4s);
+  CHECK(std::chrono::steady_clock::now() - before < 8s);
 }

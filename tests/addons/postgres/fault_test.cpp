@@ -169,7 +169,7 @@ TEST_CASE("an address that swallows everything is an exception in time, and so i
   CHECK(e.code() == Errc::busy);
   CHECK_THAT(e.what(), says("127.0.0.1") && says("is the address right") && !says("hush"));
   CHECK(std::chrono::steady_clock::now() - before >= 900ms);  // a try has a second, which libraries count in milliseconds
-  CHECK(std::chrono::steady_clock::now() - before < 4s);
+  CHECK(std::chrono::steady_clock::now() - before < 8s);
   PostgresLock nobody{"x", {}, loopback(support::free_port())};
   const BackendException refused = failure_of([&] { nobody.acquire(); });
   CHECK(refused.code() == Errc::unavailable);
@@ -285,5 +285,5 @@ TEST_CASE("a server that says one byte after the other is given up in time") {
   PostgresLock lock{"x", {.timeout = 100ms}, loopback(slow.port())};
   const auto before = std::chrono::steady_clock::now();
   CHECK_THROWS_AS(lock.try_acquire(), BackendException);
-  CHECK(std::chrono::steady_clock::now() - before < 4s);
+  CHECK(std::chrono::steady_clock::now() - before < 8s);
 }

@@ -125,7 +125,7 @@ TEST_CASE("a refusal that says nonsense about the holder's lease stops no waiter
     RedisLock lock{"x", {.timeout = 200ms, .retry_interval = 50ms}, loopback(stranger.port())};
     const auto before = std::chrono::steady_clock::now();
     CHECK_THROWS_AS(lock.acquire(), sherlock::LockException);
-    CHECK(std::chrono::steady_clock::now() - before < 5s);
+    CHECK(std::chrono::steady_clock::now() - before < 8s);
   }
 }
 
@@ -138,5 +138,5 @@ TEST_CASE("a server that says one byte after the other is given up in time") {
   RedisLock lock{"x", {.timeout = 100ms}, loopback(slow.port())};
   const auto before = std::chrono::steady_clock::now();
   CHECK(failure_of([&] { static_cast<void>(lock.try_acquire()); }).code() == Errc::busy);
-  CHECK(std::chrono::steady_clock::now() - before < 4s);
+  CHECK(std::chrono::steady_clock::now() - before < 8s);
 }

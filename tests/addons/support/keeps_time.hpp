@@ -30,7 +30,7 @@ void holder_knows_before_anybody_is_let_in(Server& server) {
   server.stop();
   const auto before = std::chrono::steady_clock::now();
   CHECK(failure_of([&] { static_cast<void>(holder.renew()); }).code() == sherlock::Errc::busy);
-  CHECK(std::chrono::steady_clock::now() - before < 5s);  // its patience is 10 s: it gave up with the lease
+  CHECK(std::chrono::steady_clock::now() - before < 8s);  // its patience is 10 s: it gave up with the lease
   CHECK_FALSE(holder.held());
   server.resume();
   next.acquire();
@@ -55,7 +55,7 @@ void every_verb_throws_in_its_time(Server& server, const std::string& shown) {
     const sherlock::BackendException e = failure_of(ask);
     CHECK(e.code() == sherlock::Errc::busy);
     CHECK_THAT(e.what(), says(shown));
-    CHECK(std::chrono::steady_clock::now() - before < 4s);
+    CHECK(std::chrono::steady_clock::now() - before < 8s);
   }
   server.resume();
   held.release();
@@ -111,7 +111,7 @@ void no_server_is_an_exception_in_time(Url at) {
   CHECK(e.code() == sherlock::Errc::busy);
   CHECK_THAT(e.what(), says(at(blackhole.port())) && says("is the address right"));
   CHECK(std::chrono::steady_clock::now() - before >= 900ms);  // a try has a second, which libraries count in milliseconds
-  CHECK(std::chrono::steady_clock::now() - before < 4s);
+  CHECK(std::chrono::steady_clock::now() - before < 8s);
   Lock nobody{"x", {}, at(free_port())};
   CHECK(failure_of([&] { nobody.acquire(); }).code() == sherlock::Errc::unavailable);
 }
