@@ -68,11 +68,16 @@ int main(int argc, char** argv) {
   char made[] = "/tmp/moving-XXXXXX";
   if (!mkdtemp(made)) return EXIT_FAILURE;
   const std::string directory = made;
-  if (argc < 2) {
-    sherlock::configure({.backend = "file", .client = directory});
-  } else {
-    const std::string url = argv[1];
-    sherlock::configure({.backend = "etcd", .client = url});
+  try {
+    if (argc < 2) {
+      sherlock::configure({.backend = "file", .client = directory});
+    } else {
+      const std::string url = argv[1];
+      sherlock::configure({.backend = "etcd", .client = url});
+    }
+  } catch (const sherlock::ConfigurationException& refused) {
+    std::cerr << refused.what() << '\n';
+    return EXIT_FAILURE;
   }
 
   Ledger ledger;
@@ -81,8 +86,9 @@ int main(int argc, char** argv) {
     std::jthread here{[&] { nights[0] = close_the_books(ledger); }}, there{[&] { nights[1] = close_the_books(ledger); }};
   }
   std::filesystem::remove_all(directory);
+  if (nights[0] != Night::done || nights[1] != Night::done) return EXIT_FAILURE;
   const bool late = ledger.write(ledger.newest() - 1, "written by one who had been stopped");
   std::cout << *sherlock::configuration().backend << ": " << ledger.size() << " lines, the last with fence " << ledger.newest()
             << "; who came late was " << (late ? "let in" : "turned away") << '\n';
-  return nights[0] == Night::done && nights[1] == Night::done && ledger.size() == 6 && !late ? EXIT_SUCCESS : EXIT_FAILURE;
+  return ledger.size() == 6 && !late ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -38,6 +38,8 @@ std::string printable(std::string_view text) {
     const std::size_t length = harmless_character(text);
     if (length != 0)
       shown += text.substr(0, length);
+    else if (text.front() == '\n' || text.front() == '\t')
+      shown += text.front() == '\n' ? "\\n" : "\\t";
     else
       shown += fmt::format("\\x{:02x}", static_cast<unsigned char>(text.front()));
     text.remove_prefix(length != 0 ? length : 1);
@@ -53,7 +55,7 @@ std::string describe(const Holder& holder, std::chrono::system_clock::time_point
   if (!holder.host.empty()) add("on " + printable(holder.host));
   if (!holder.label.empty() && holder.label != holder.program) add('"' + printable(holder.label) + '"');
 
-  std::string text = holder.program.empty() ? (facts.empty() ? "a program that is not known here" : "somebody") : printable(holder.program);
+  std::string text = holder.program.empty() ? (facts.empty() ? "another program" : "somebody") : printable(holder.program);
   if (!facts.empty()) text += " (" + facts + ")";
   if (holder.since) {
     const std::time_t since = std::chrono::system_clock::to_time_t(*holder.since);

@@ -4,7 +4,7 @@
 
 What is installed here besides is hidden, as far as it is looked for in PATH or by pkg-config.
 """
-import os
+import json
 import pathlib
 import re
 import subprocess
@@ -86,7 +86,11 @@ def main():
         # Each add-on is built where its library is found.
         built = re.search(r'^ *add-ons *: (.*)$', done.stdout, re.M)
         all_of_them = re.search(r"^option\('addons'.*?choices: \[(.*?)\]", (ROOT / 'meson_options.txt').read_text(), re.M)[1]
-        good = done.returncode == 0 and built and set(built[1].split(', ')) == set(re.findall(r"'(\w+)'", all_of_them))
+        # Where the loader and CMake look for libraries, which is not where Meson would put them by itself.
+        options = json.loads(subprocess.run(['meson', 'introspect', '--buildoptions', str(work / 'build')], env=env, capture_output=True, text=True).stdout or '[]')
+        libraries = next((option['value'] for option in options if option['name'] == 'libdir'), '')
+        print(f'libraries are installed in {libraries}')
+        good = done.returncode == 0 and libraries.startswith('lib/') and built and set(built[1].split(', ')) == set(re.findall(r"'(\w+)'", all_of_them))
     print('kept: ' if good else 'BROKEN: ', 'tools/setup build installs what a build takes', sep='')
     return 0 if good else 1
 

@@ -17,11 +17,13 @@ struct Asker {
     std::filesystem::copy_file(SHERLOCK_TEST_ASKER, path);
     REQUIRE(::chown(path.c_str(), 0, 0) == 0);
     REQUIRE(::chmod(path.c_str(), mode) == 0);
+    const std::filesystem::path library{SHERLOCK_TEST_LIBRARY};
+    std::filesystem::copy_file(library, place / library.filename().string(), std::filesystem::copy_options::overwrite_existing);
   }
   support::Finished ask(const std::string& what) const {
-    // What the plug-in is linked to is found by this, where the program is not privileged.
+    // What the plug-in is linked to is found by this, where the program is not privileged; in the checkout it would not be where that is nobody else's to enter.
     return support::run({"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", path, what},
-                        {std::string{"LD_LIBRARY_PATH="} + SHERLOCK_TEST_LIBRARIES});
+                        {"LD_LIBRARY_PATH=" + std::filesystem::path{path}.parent_path().string()});
   }
   const std::string path;
 };

@@ -31,11 +31,8 @@ class FileActions {
   // Under a number that scripts do not use for themselves: `exec 3>log` would close what keeps the lock alive.
   void keep(int fd) {
     const int copy = ::fcntl(fd, F_DUPFD_CLOEXEC, 20);
-    if (copy >= 0)
-      copies_.push_back(copy);
-    else if (errno != EINVAL)  // which says that the limit is below such numbers
-      check(errno, "no descriptor is left to keep the lock alive");
-    const int kept = copy >= 0 ? copy : fd;
+    if (copy >= 0) copies_.push_back(copy);
+    const int kept = copy >= 0 ? copy : fd;  // where the limit leaves no such number, under its own
     check(::posix_spawn_file_actions_adddup2(&actions_, kept, kept), "posix_spawn");
   }
 

@@ -77,7 +77,7 @@ The locks of a store whose name matches GLOB (default: all), one a line.
 inline constexpr std::string_view kBackendsHelp =
     R"(Usage: sherlock backends [OPTION...]
 
-The kinds of store there are, where each keeps its locks, and what it promises:
+The kinds of store there are, the server that each asks, and what it promises:
 those of the library, and the plug-ins that are installed. Which plug-ins are
 refused, and why.
 )";

@@ -33,7 +33,7 @@ std::string in_words(const std::vector<LockInfo>& locks, WallTime now, bool colo
     const Holder holder = lock.holder.value_or(Holder{});
     table.add(row(lock.name, lock.ns,
                   {lock.holder ? "held" : "free", holder.pid ? std::to_string(*holder.pid) : "", holder.uid ? user_name(*holder.uid) : "",
-                   holder.program, holder.since ? ago(now - *holder.since) : "", holder.expiry ? "in " + ago(*holder.expiry - now) : "",
+                   lock.holder && holder.program.empty() && !holder.pid ? "another program" : holder.program, holder.since ? ago(now - *holder.since) : "", holder.expiry ? "in " + ago(*holder.expiry - now) : "",
                    holder.waiting ? std::to_string(*holder.waiting) : "", holder.label}));
   }
   return table.text(color ? "\x1b[1m" : "");

@@ -37,7 +37,7 @@ void open_closed_streams() {
   for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
     if (::fcntl(fd, F_GETFD) >= 0) continue;
     if (fd == STDOUT_FILENO) stdout_was_closed = true;
-    const int opened = ::open("/dev/null", O_RDWR);  // the lowest free number, which is this one
+    const int opened = ::open("/dev/null", O_RDWR | O_CLOEXEC);  // the lowest free number, which is this one; a command finds it closed, as we did
     if (opened > STDERR_FILENO) ::close(opened);
   }
 }

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
@@ -126,11 +127,13 @@ bool let_go(BaseLock& lock, bool known_lost) {
   if (known_lost) return lock.unlock(), false;
   try {
     lock.release();
-    return true;
   } catch (const LockLostException& lost) {
     complain(lost.what());
     return false;
+  } catch (const LockException& failure) {  // the command was run, and how it ended is what the caller has to know: nobody shall run it again for this
+    complain(failure.what());
   }
+  return true;
 }
 
 }  // namespace
@@ -160,10 +163,19 @@ int run(Args args, Common common) {
   try {
     // Before the command: where no thread can be started, there is no command either. It ends before the lock is let go.
     std::optional<Keeper> keeper;
-    if (!lock->expire().is_infinite())
-      keeper.emplace(*lock, KeeperOptions{.on_failure = [](const LockException& failure) { complain(failure.what()); }});
+    std::uint64_t fence = 0;
+    try {
+      if (!lock->expire().is_infinite())
+        keeper.emplace(*lock, KeeperOptions{.on_failure = [](const LockException& failure) { complain(failure.what()); }});
+      fence = lock->fence();
+    } catch (const LockNotHeldException&) {
+      lock->unlock();
+      complain(fmt::format("lock '{}': the lease of {} was over before '{}' could be started; --expire takes longer ones", job.name, lock->expire().text(),
+                           job.command[0]));
+      return kLost;
+    }
     Child child{job.command.data(),
-                {"SHERLOCK_LOCK=" + job.name, fmt::format("SHERLOCK_FENCE={}", lock->fence())},
+                {"SHERLOCK_LOCK=" + job.name, fmt::format("SHERLOCK_FENCE={}", fence)},
                 job.close ? std::vector<int>{} : lock->inheritable(),
                 signals};
     end = supervise(child, *lock, keeper ? &*keeper : nullptr, signals, job.on_lost, job.kill_after);
