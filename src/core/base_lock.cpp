@@ -31,6 +31,7 @@ using std::chrono::nanoseconds;
 namespace {
 
 constexpr Duration kLongestAnswer = std::chrono::seconds{10};  // what every other verb gives the store at most
+constexpr Duration kCleanUp = std::chrono::milliseconds{100};  // what is given it where its answer matters to nobody
 
 template <class T>
 T pick(const std::optional<T>& given, const std::optional<T>& configured, T otherwise) {
@@ -110,10 +111,12 @@ bool BaseLock::settle_old_hold() noexcept {
   return may_tell(old);
 }
 
-// The store may still carry traces of a hold whose loss is known. Whether they go now or when the store finds out matters to nobody.
+// The store may still carry traces of a hold whose loss is known. Whether they go now or when the store finds out matters to nobody, so nobody, who is to
+// be told of the loss or wants a try, waits for a store that does not answer.
 void BaseLock::clean_up(const Hold& hold) noexcept {
+  const Claim brief{words_, Owner{hold.process, hold.owner}, expire_, Attempt::once, hold.fence, kCleanUp};
   try {
-    detail::guarded(name_, backend_, [&] { return store_->do_release(claim_of(hold)); });
+    detail::guarded(name_, backend_, [&] { return store_->do_release(brief); });
   } catch (const LockException&) {
   }
 }

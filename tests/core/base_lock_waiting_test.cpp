@@ -319,6 +319,30 @@ TEST_CASE("one try gets 1 s of the store's time, or the time to the deadline whe
   }
 }
 
+// A server that stands still would keep a try waiting for as long as a release may, and whoever is to be told of a loss.
+TEST_CASE("what is left of a hold that is lost is cleaned up in a tenth of a second, or not at all", "[base_lock][waiting]") {
+  for (const Threads threads : kBoth) {
+    FakeClock clock;
+    TestStore store;
+    std::vector<nanoseconds> given;
+    store.on_release = [&](const Claim& claim) {
+      given.push_back(claim.answer_by() - clock.monotonic());
+      throw BackendException{Errc::busy, "no answer"};
+    };
+    int told = 0;
+    TestLock lock{store, {.expire = 10s, .timeout = 5s, .on_lost = [&](const LockException&) { ++told; }}, threads};
+    lock.acquire();
+    clock.advance(11s);
+    CHECK_FALSE(lock.renew());
+    CHECK(told == 1);
+    CHECK(lock.try_acquire());
+    clock.advance(11s);
+    CHECK(lock.try_acquire());
+    CHECK(told == 2);
+    CHECK(given == std::vector<nanoseconds>{100ms, 100ms});
+  }
+}
+
 TEST_CASE("the other verbs give the store the lock's timeout, at least 1 s and at most 10 s", "[base_lock][waiting]") {
   const FakeClock clock;
   TestStore store;
