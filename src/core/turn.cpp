@@ -7,65 +7,64 @@
 
 namespace sherlock::detail {
 
-namespace {
+bool Turn::wait(std::unique_lock<std::mutex>& lock, Queue& queue, std::chrono::nanoseconds deadline, std::stop_token stop) {
+  return wait(lock, queue, queue.emplace(queue.end()), deadline, std::move(stop));
+}
 
-struct Counted {
-  explicit Counted(int& count) : count{++count} {}
-  ~Counted() { --count; }
-  Counted(const Counted&) = delete;
-  Counted& operator=(const Counted&) = delete;
-  int& count;
-};
-
-}  // namespace
-
-template <class Ready>
-bool Turn::wait(std::unique_lock<std::mutex>& lock, std::chrono::nanoseconds deadline, std::stop_token stop, Ready ready) {
-  const Counted waits{waiting_};
-  if (deadline == std::chrono::nanoseconds::max()) return changed_.wait(lock, stop, ready);
-  // The rest of the time on the library's clock, which a test may have replaced, slept through on the real one.
-  const auto rest = deadline - clock().monotonic();
-  return changed_.wait_until(lock, stop, std::chrono::steady_clock::now() + rest, ready);
+bool Turn::wait(std::unique_lock<std::mutex>& lock, Queue& queue, Queue::iterator place, std::chrono::nanoseconds deadline, std::stop_token stop) {
+  const auto has_turn = [place] { return place->has_turn; };
+  bool had = false;
+  if (deadline == std::chrono::nanoseconds::max()) {
+    had = changed_.wait(lock, std::move(stop), has_turn);
+  } else {
+    // The rest of the time on the library's clock, which a test may have replaced, slept through on the real one.
+    const auto rest = deadline - clock().monotonic();
+    had = changed_.wait_until(lock, std::move(stop), std::chrono::steady_clock::now() + rest, has_turn);
+  }
+  (had ? called_ : queue).erase(place);
+  return had;
 }
 
 bool Turn::enter(std::chrono::nanoseconds deadline, std::stop_token stop) {
   std::unique_lock lock{mutex_};
-  if (!wait(lock, deadline, stop, [this] { return !taken_ && urgent_ == 0; })) return false;
-  taken_ = true;
-  return true;
+  if (taken_) return wait(lock, others_, deadline, std::move(stop));
+  return taken_ = true;
 }
 
-bool Turn::enter_first(std::chrono::nanoseconds deadline) {
+bool Turn::enter_first(std::chrono::nanoseconds deadline, std::stop_token stop) {
   std::unique_lock lock{mutex_};
-  ++urgent_;
+  if (!taken_) return taken_ = true;
   if (sleeper_) sleeper_->request_stop();
-  const bool free = wait(lock, deadline, {}, [this] { return !taken_; });
-  --urgent_;
-  if (free) taken_ = true;
-  if (!free) changed_.notify_all();
-  return free;
+  return wait(lock, first_, deadline, std::move(stop));
 }
 
 void Turn::leave() {
   const std::lock_guard lock{mutex_};
-  taken_ = false;
-  if (waiting_ > 0) changed_.notify_all();
+  pass_on();
 }
 
 void Turn::make_room() {
   std::unique_lock lock{mutex_};
-  if (urgent_ == 0) return;
-  taken_ = false;
+  if (first_.empty()) return;
+  const auto place = first_.emplace(first_.end());
+  pass_on();
+  wait(lock, first_, place, std::chrono::nanoseconds::max(), {});
+}
+
+// To the one who came first, if anybody waits.
+void Turn::pass_on() {
+  Queue& queue = first_.empty() ? others_ : first_;
+  taken_ = !queue.empty();
+  if (!taken_) return;
+  queue.front().has_turn = true;
+  called_.splice(called_.end(), queue, queue.begin());
   changed_.notify_all();
-  const Counted waits{waiting_};
-  changed_.wait(lock, [this] { return !taken_ && urgent_ == 0; });
-  taken_ = true;
 }
 
 Turn::Sleep::Sleep(Turn& turn, std::stop_token stop) : turn_{turn}, forward_{std::move(stop), Forward{wake_}} {
   const std::lock_guard lock{turn_.mutex_};
   turn_.sleeper_ = &wake_;
-  if (turn_.urgent_ > 0) wake_.request_stop();
+  if (!turn_.first_.empty()) wake_.request_stop();
 }
 
 Turn::Sleep::~Sleep() {

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
+#include <list>
 #include <mutex>
 #include <stop_token>
 
@@ -20,10 +21,12 @@ class Turn {
 
   // False: the deadline (Clock::monotonic()) came first, or the stop.
   bool enter(std::chrono::nanoseconds deadline, std::stop_token stop);
-  // The same, ahead of all who enter(), and whoever sleeps in the store is asked to make room.
-  bool enter_first(std::chrono::nanoseconds deadline);
+  // The same, ahead of all who enter(), and whoever sleeps in the store is asked to make room. Those who came first have their turn first: each waits
+  // for a try of each of them, and no longer.
+  bool enter_first(std::chrono::nanoseconds deadline, std::stop_token stop = {});
+  // Whoever is next has the turn from here on, though it may not be awake yet: nobody comes between.
   void leave();
-  // Between two tries: lets those in who came by enter_first, then takes the turn again.
+  // Between two tries: lets those in who came by enter_first, and is one of them itself.
   void make_room();
 
   // While it lives, the thread whose turn it is sleeps in the store, until `stop` or until somebody comes by enter_first.
@@ -44,15 +47,21 @@ class Turn {
   };
 
  private:
-  template <class Ready>
-  bool wait(std::unique_lock<std::mutex>& lock, std::chrono::nanoseconds deadline, std::stop_token stop, Ready ready);
+  struct Place {
+    bool has_turn = false;
+  };
+  using Queue = std::list<Place>;
+
+  bool wait(std::unique_lock<std::mutex>& lock, Queue& queue, std::chrono::nanoseconds deadline, std::stop_token stop);
+  bool wait(std::unique_lock<std::mutex>& lock, Queue& queue, Queue::iterator place, std::chrono::nanoseconds deadline, std::stop_token stop);
+  void pass_on();
 
   const std::uint64_t process_;
   std::mutex mutex_;
   std::condition_variable_any changed_;
-  bool taken_ = false;
-  int urgent_ = 0;
-  int waiting_ = 0;  // whom a notification would wake
+  bool taken_ = false;  // not: nobody is in a queue
+  Queue first_, others_;
+  Queue called_;  // who has the turn and is not awake yet
   std::stop_source* sleeper_ = nullptr;
 };
 

@@ -25,9 +25,10 @@ bool BaseLock::wait_for_grant(nanoseconds deadline, const std::stop_token& stop)
     detail::Turn& turn;
     bool settled = false;  // the backend knows that the wait is over
     bool old_hold_lost = false;
+    bool has_turn = true;
     ~Waiting() {
-      if (!settled) lock.end_wait();
-      turn.leave();
+      if (has_turn && !settled) lock.end_wait();
+      if (has_turn) turn.leave();
       if (old_hold_lost) lock.tell(lock.lost());
     }
   } waiting{*this, turn};
@@ -45,8 +46,12 @@ bool BaseLock::wait_for_grant(nanoseconds deadline, const std::stop_token& stop)
     if (settle_old_hold()) {
       // What is told may use the lock.
       turn.leave();
+      waiting.has_turn = false;
       tell(lost());
-      turn.enter_first(nanoseconds::max());
+      // Where the store excludes threads, one that sleeps in it makes no room: it has our place in the queue by now, and we are one of those behind it.
+      waiting.has_turn = threads_ == Threads::one_at_a_time ? turn.enter_first(nanoseconds::max()) : turn.enter_first(deadline, stop);
+      if (stop.stop_requested()) throw_cancelled("while it waited");
+      if (!waiting.has_turn) return attempt(Attempt::first, kShortSection);
     }
 
     const bool last = clock().monotonic() >= deadline;

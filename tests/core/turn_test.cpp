@@ -113,6 +113,53 @@ TEST_CASE("who is in a hurry goes before those who came earlier to wait", "[turn
   }
 }
 
+namespace {
+
+// Until somebody is in a hurry.
+void await_hurry(Turn& turn) {
+  for (const auto deadline = patience(); !Turn::Sleep{turn, {}}.token().stop_requested() && in(0ns) < deadline;) std::this_thread::yield();
+}
+
+}  // namespace
+
+TEST_CASE("who leaves comes after those who are in a hurry already, though it is the first that is awake", "[turn]") {
+  for (int round = 0; round < 20; ++round) {
+    Turn turn{1};
+    REQUIRE(turn.enter_first(patience()));
+    std::atomic<bool> hurried{false};
+    std::thread hurry{[&] {
+      hurried = turn.enter_first(patience());
+      turn.leave();
+    }};
+    await_hurry(turn);
+    turn.leave();
+    CHECK(turn.enter_first(patience()));
+    CHECK(hurried);
+    turn.leave();
+    hurry.join();
+  }
+}
+
+TEST_CASE("who made room has its turn again before one who was let in and now waits", "[turn]") {
+  for (int round = 0; round < 20; ++round) {
+    Turn turn{1};
+    REQUIRE(turn.enter(patience(), {}));
+    std::atomic<int> order{0}, waiter{0};
+    std::thread hurry{[&] {
+      if (!turn.enter_first(patience())) return;
+      turn.leave();
+      if (turn.enter(patience(), {})) waiter = ++order;
+      turn.leave();
+    }};
+    await_hurry(turn);
+    turn.make_room();
+    CHECK(++order == 1);
+    turn.leave();
+    hurry.join();
+    CHECK(waiter == 2);
+  }
+}
+
 TEST_CASE("who falls asleep while somebody is in a hurry does not sleep", "[turn]") {
   Turn turn{1};
   REQUIRE(turn.enter(patience(), {}));
