@@ -259,8 +259,11 @@ Found Table::publish(const Found& mine, const KeyHash& hash) {
     }
     SHERLOCK_STEP("table: the only one");
     // The key may have had a whole life since our fill(), somewhere else: made, used and forgotten. Whoever forgot it raised the floor before, and nobody
-    // begins another without ending our offer. Only the record is raised: the word may be the next one's already, and its tag counts on from there.
-    raise_fence(mine.entry->fence, companion_.header().floor.load() + 1);
+    // begins another without ending our offer. Then all begins anew, with another fence: what is here may be another key's by now, which is held.
+    if (mine.entry->fence.load() <= companion_.header().floor.load()) {
+      withdraw();
+      return {};
+    }
     const std::uint64_t settled = next_tenure(offered, Tenure::settled, me);
     std::uint64_t still = offered;
     if (!mine.entry->tenure.compare_exchange_strong(still, settled)) return {};

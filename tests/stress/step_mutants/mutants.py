@@ -130,7 +130,7 @@ MUTANTS = [
     Mutant('settle-without-a-look-at-others', TABLE, 'table', 'new name', 'hold', 'fill: the text',
            ('      if (state == Tenure::settled) {\n', '      if (state == Tenure::settled) return false;\n      if (state == Tenure::settled) {\n')),
     Mutant('settled-with-the-fence-of-another-day', TABLE, 'fence', 'outlived', 'hold', 'fill: the text',
-           left_out('    raise_fence(mine.entry->fence, companion_.header().floor.load() + 1);\n')),
+           ('    if (mine.entry->fence.load() <= companion_.header().floor.load()) {\n', '    if (mine.entry == nullptr) {\n')),
     Mutant('settled-before-it-is-filled', TABLE, 'table', 'new name', 'hold', 'table: settled',
            left_out('      fill(*mine, hash, ns, name);\n'),
            ('      if (const Found published = publish(*mine, hash)) return published;\n',
