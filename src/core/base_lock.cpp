@@ -262,8 +262,8 @@ bool BaseLock::tell_store(const Hold& hold, bool late) {
 }
 
 void BaseLock::let_go() noexcept {
+  unlock();  // which dismisses the keeper of what it lets go, and tells it if that was lost
   if (keeper_.load(std::memory_order_acquire)) dismiss_keeper();
-  unlock();
 }
 
 // -------------------------------------------------------------------------------------------------------------- renewing

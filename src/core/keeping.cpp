@@ -78,7 +78,11 @@ void Keeping::attach() {
                                  lock_->name_, lock_->backend_};
   };
   if (hold_.state == BaseLock::State::kept) kept_already();
-  lock_->dismiss_keeper();  // of an earlier hold
+  if (const std::shared_ptr<Keeping> present = of(*lock_)) {
+    if (present->hold_.owner == hold_.owner) kept_already();  // by a thread that was quicker
+    present->end();  // of an earlier hold
+    present->detach();
+  }
 
   const std::lock_guard guard{keepers()};  // the thread waits for it, too, before it does anything
   if (lock_->keeper_.load(std::memory_order_relaxed)) kept_already();

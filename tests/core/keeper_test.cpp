@@ -8,6 +8,7 @@
 #include <optional>
 #include <stdexcept>
 #include <stop_token>
+#include <memory>
 #include <string>
 
 #include "catch.hpp"
@@ -317,4 +318,16 @@ TEST_CASE("whoever of the object's threads finds the loss, the keeper's token is
   }
   CHECK(keeper.stop_token().stop_requested());
   CHECK(g.told == 1);
+}
+
+TEST_CASE("a loss that only the lock's end finds is told to the keeper's token, too", "[keeper]") {
+  Ground g;
+  auto lock = std::make_unique<TestLock>(g.store, g.options(30s));
+  lock->acquire();
+  const Keeper keeper{*lock};
+  REQUIRE(g.clock.asleep());
+  g.store.free();
+  lock.reset();
+  CHECK(g.told == 1);
+  CHECK(keeper.stop_token().stop_requested());
 }

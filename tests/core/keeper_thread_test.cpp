@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <barrier>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
@@ -286,6 +287,43 @@ TEST_CASE("threads that release, and end the keeper, while on_lost does so too, 
     CHECK(told + 1 == good + refused);
     CHECK(told <= 1);
   }
+}
+
+TEST_CASE("of two threads that keep one hold at once, one does", "[keeper][threads]") {
+  TestStore store;
+  TestLock lock{store, {.expire = 1h}};
+  int kept_twice = 0, kept_by_nobody = 0;
+  std::barrier both{2};
+  std::atomic<int> keepers{0};
+  const auto keep = [&] {
+    std::optional<Keeper> keeper;
+    both.arrive_and_wait();
+    try {
+      keeper.emplace(lock);
+      ++keepers;
+    } catch (const ConfigurationException&) {
+    }
+    both.arrive_and_wait();  // until then the other one sees it
+  };
+  constexpr int kRounds = 2000;
+  lock.acquire();
+  std::thread other{[&] {
+    for (int round = 0; round < kRounds; ++round) {
+      keep();
+      both.arrive_and_wait();
+    }
+  }};
+  for (int round = 0; round < kRounds; ++round) {
+    keep();
+    both.arrive_and_wait();
+    kept_twice += keepers == 2;
+    kept_by_nobody += keepers == 0;
+    keepers = 0;
+  }
+  other.join();
+  CHECK(kept_twice == 0);
+  CHECK(kept_by_nobody == 0);
+  CHECK_NOTHROW(lock.release());
 }
 
 TEST_CASE("a lock that many threads acquire, keep and release excludes them", "[keeper][threads]") {
