@@ -29,9 +29,14 @@ class Category final : public std::error_category {
 }  // namespace
 
 const std::error_category& lock_category() noexcept {
-  static const Category category;
-  return category;
+  static const auto* const category = new Category;  // never destroyed: there are exceptions while a program exits
+  return *category;
 }
+
+namespace {
+// Made while the program is loaded: a fork in the middle of the first use would leave the child waiting for its end.
+[[maybe_unused]] const std::error_category& made_at_start = lock_category();
+}  // namespace
 
 std::error_code make_error_code(Errc code) noexcept { return {static_cast<int>(code), lock_category()}; }
 

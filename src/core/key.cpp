@@ -25,11 +25,18 @@ constexpr auto kReadableForms = [] {
   return forms;
 }();
 
+const boost::uuids::uuid& key_namespace() {
+  static const boost::uuids::uuid made = boost::uuids::string_generator{}(kKeyNamespace);
+  return made;
+}
+
+// Made while the program is loaded: a fork in the middle of the first use would leave the child waiting for its end.
+[[maybe_unused]] const boost::uuids::uuid& made_at_start = key_namespace();
+
 }  // namespace
 
 std::string make_key(std::string_view ns, std::string_view name) {
-  static const boost::uuids::uuid kNamespace = boost::uuids::string_generator{}(kKeyNamespace);
-  boost::uuids::name_generator_sha1 generate{kNamespace};
+  boost::uuids::name_generator_sha1 generate{key_namespace()};
 
   // With the length in front, ("a", "b_c") and ("a_b", "c") cannot meet.
   std::string hashed;

@@ -30,6 +30,9 @@ std::size_t harmless_character(std::string_view text) {
   return 0;
 }
 
+// What fmt makes at the first use of a time is made while the program is loaded: a fork in the middle of it would leave the child waiting for its end.
+[[maybe_unused]] const bool made_at_start = !fmt::format("{:%Y}", std::tm{}).empty();
+
 }  // namespace
 
 std::string printable(std::string_view text) {

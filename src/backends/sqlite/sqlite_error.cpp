@@ -19,10 +19,15 @@ class ResultCodes : public std::error_category {
   std::string message(int code) const override { return sqlite3_errstr(code); }
 };
 
-std::error_code as_cause(int code, int system) {
-  static const ResultCodes category;
-  return system != 0 ? std::error_code{system, std::generic_category()} : std::error_code{code, category};
+const std::error_category& result_codes() {
+  static const auto* const category = new ResultCodes;  // never destroyed: there are exceptions while a program exits
+  return *category;
 }
+
+// Made while the program is loaded: a fork in the middle of the first use would leave the child waiting for its end.
+[[maybe_unused]] const std::error_category& made_at_start = result_codes();
+
+std::error_code as_cause(int code, int system) { return system != 0 ? std::error_code{system, std::generic_category()} : std::error_code{code, result_codes()}; }
 
 // SQLite does not tell why it could not open a file, so the file is asked.
 Failure cannot_open(int code, const std::string& said, const std::string& path, int system) {
