@@ -35,7 +35,7 @@ const std::error_category& lock_category() noexcept {
 
 namespace {
 // Made while the program is loaded: a fork in the middle of the first use would leave the child waiting for its end.
-[[maybe_unused]] const std::error_category& made_at_start = lock_category();
+[[maybe_unused]] const std::error_category& category_made_at_start = lock_category();
 }  // namespace
 
 std::error_code make_error_code(Errc code) noexcept { return {static_cast<int>(code), lock_category()}; }

@@ -31,7 +31,7 @@ const boost::uuids::uuid& key_namespace() {
 }
 
 // Made while the program is loaded: a fork in the middle of the first use would leave the child waiting for its end.
-[[maybe_unused]] const boost::uuids::uuid& made_at_start = key_namespace();
+[[maybe_unused]] const boost::uuids::uuid& namespace_made_at_start = key_namespace();
 
 }  // namespace
 

@@ -31,7 +31,7 @@ std::size_t harmless_character(std::string_view text) {
 }
 
 // What fmt makes at the first use of a time is made while the program is loaded: a fork in the middle of it would leave the child waiting for its end.
-[[maybe_unused]] const bool made_at_start = !fmt::format("{:%Y}", std::tm{}).empty();
+[[maybe_unused]] const bool times_made_at_start = !fmt::format("{:%Y}", std::tm{}).empty();
 
 }  // namespace
 

@@ -308,7 +308,12 @@ void FileLock::Impl::wait(const Claim& claim, nanoseconds until, std::stop_token
   if (stop.stop_requested()) return give_up_place();
   const Binding& b = binding(claim);
   if (waits_at_ && waits_at_ != &b) give_up_place();
-  if (foreign_word_) return foreign_.wait(file_.descriptor(), until);
+  if (foreign_word_) {
+    auto kept = file_.keep();
+    const int descriptor = file_.descriptor();
+    kept.unlock();
+    return foreign_.wait(descriptor, until);
+  }
   waits_at_ = &b;
   b.store->companion().presence().rearm();
   waiter_.wait(b.store->companion(), b.found, until, std::move(stop));

@@ -64,6 +64,7 @@ std::uint64_t probe_over(std::uint64_t probe) { return probe & ~0xffffffffull; }
 
 bool LockFile::open(const FileStore& store) {
   if (file_) return true;
+  const auto kept = keep();
   path_ = path_of(store, name_);
   for (int round = 0; round < 100; ++round) {
     file_ = posix::LockFd::open(store.directory(), name_.c_str(), kOpenFlags);

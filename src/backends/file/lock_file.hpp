@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <mutex>
 #include <string>
 #include <utility>
 
@@ -21,8 +22,13 @@ class LockFile {
 
   // Opens it where it is not open, making it if missing. False: the directory is gone.
   bool open(const FileStore& store);
-  void close() { file_.reset(); }
+  void close() {
+    const auto kept = keep();
+    file_.reset();
+  }
   int descriptor() const { return file_.get(); }
+  // For one who looks at it without having the gate, as renew() of another thread does: meanwhile it is neither opened nor closed.
+  std::unique_lock<std::mutex> keep() const { return std::unique_lock{changes_}; }
 
   // The kernel's answer, at once. Errors other than "somebody has it" are thrown.
   bool lock_exclusive(local::Entry& entry, const local::Presence& presence);
@@ -48,6 +54,7 @@ class LockFile {
   const std::string name_;
   std::string path_;  // of the file that is open
   posix::LockFd file_;
+  mutable std::mutex changes_;
   std::atomic<std::int64_t> stamp_{0};  // atomic: renew() of one thread may look while another is granted
 };
 

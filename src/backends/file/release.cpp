@@ -84,7 +84,10 @@ bool FileLock::Impl::renew(const Claim& claim) {
   const Binding& b = *held_at_.load(std::memory_order_relaxed);
   const std::uint64_t held = held_word_.load(std::memory_order_relaxed);
   local::Entry& entry = b.entry();
-  if (!still_there(b)) return false;
+  {
+    const auto kept = file_.keep();
+    if (!still_there(b)) return false;
+  }
   SHERLOCK_STEP("renew: looked");
   std::uint64_t word = entry.word.load();
   if (!lease) return gate::core(word) == held;
@@ -108,6 +111,7 @@ bool FileLock::Impl::renew(const Claim& claim) {
 
 std::vector<int> FileLock::Impl::inheritable() const {
   if (held_fence_.load() == 0) return {};
+  const auto kept = file_.keep();
   return {held_at_.load(std::memory_order_relaxed)->presence().descriptor(), file_.descriptor()};
 }
 

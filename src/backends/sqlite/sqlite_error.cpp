@@ -25,7 +25,7 @@ const std::error_category& result_codes() {
 }
 
 // Made while the program is loaded: a fork in the middle of the first use would leave the child waiting for its end.
-[[maybe_unused]] const std::error_category& made_at_start = result_codes();
+[[maybe_unused]] const std::error_category& codes_made_at_start = result_codes();
 
 std::error_code as_cause(int code, int system) { return system != 0 ? std::error_code{system, std::generic_category()} : std::error_code{code, result_codes()}; }
 

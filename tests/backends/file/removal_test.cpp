@@ -229,6 +229,31 @@ TEST_CASE("with the lock file removed again and again, every overlap is reported
   CHECK(untold->load() == 0);
 }
 
+// ThreadSanitizer is who fails here.
+TEST_CASE("one thread of an object renews and asks for descriptors while another opens and closes the file that is taken away again and again", "[file]") {
+  const Ground ground;
+  auto lock = ground.lock();
+  std::atomic<bool> over{false};
+  std::thread renews{[&] {
+    while (!over) {
+      try {
+        (void)lock.renew();
+      } catch (const LockNotHeldException&) {
+      }
+      (void)lock.inheritable();
+    }
+  }};
+  for (int i = 0; i < 200; ++i) {
+    if (!lock.try_acquire_for(kPatience)) break;
+    ::unlink(lock.path().c_str());
+    std::this_thread::sleep_for(5ms);  // so that it is time to look at the path; the test is weaker if not
+    lock.unlock();
+  }
+  over = true;
+  renews.join();
+  CHECK(lock.try_acquire_for(kPatience));
+}
+
 TEST_CASE("a change of the working directory changes no lock", "[file][process]") {
   const Ground ground;
   fs::create_directory(ground.dir / "elsewhere");
