@@ -6,6 +6,9 @@
 #include <sherlock/error.hpp>
 #include <sherlock/sqlite_lock.hpp>
 
+#include "backends/sqlite/sqlite_store.hpp"
+#include "core/report.hpp"
+
 namespace sherlock {
 namespace {
 
@@ -32,15 +35,24 @@ bool is_table_name(std::string_view name) {
 SqliteClient::SqliteClient(std::string_view text) {
   const std::size_t question = text.find('?');
   path = text.substr(0, question);
-  if (path.find('\0') != std::string::npos) refuse_database(path.c_str(), "a path holds no zero byte");
-  if (path == ":memory:") refuse_database(text, "a database in memory is nobody else's");
-  if (question == std::string_view::npos) return;
-  constexpr std::string_view kTable = "table=";
-  const std::string_view option = text.substr(question + 1);
-  if (!option.starts_with(kTable)) refuse_database(text, fmt::format("'{}' is not understood", option));
-  table = option.substr(kTable.size());
-  if (!is_table_name(table)) refuse_database(text, fmt::format("'{}' is no name for a table: letters, digits and _, not sqlite_", table));
-  if (path.empty()) refuse_database(text, "a table of which database");
+  if (question != std::string_view::npos) {
+    constexpr std::string_view kTable = "table=";
+    const std::string_view option = text.substr(question + 1);
+    if (!option.starts_with(kTable)) refuse_database(text, fmt::format("'{}' is not understood", option));
+    table = option.substr(kTable.size());
+    if (table.empty()) refuse_database(text, "'' is no name for a table");
+  }
+  sqlite::check(*this);
+}
+
+void sqlite::check(const SqliteClient& client) {
+  const std::string text = client.table.empty() ? client.path : client.path + "?table=" + client.table;
+  if (client.path.find('\0') != std::string::npos) refuse_database(client.path.c_str(), "a path holds no zero byte");
+  if (client.path == ":memory:") refuse_database(text, "a database in memory is nobody else's");
+  if (client.table.empty()) return;
+  if (!is_table_name(client.table))
+    refuse_database(detail::printable(text), fmt::format("'{}' is no name for a table: letters, digits and _, not sqlite_", detail::printable(client.table)));
+  if (client.path.empty()) refuse_database(text, "a table of which database");
 }
 
 }  // namespace sherlock

@@ -76,6 +76,7 @@ std::string SqliteStore::path_of(const SqliteClient& client) {
 
 // One name for one file, whatever links lead to it: the companion lies beside the file itself.
 std::optional<SqliteStore::Where> SqliteStore::locate(const SqliteClient& client, posix::Missing missing, posix::UniqueFd& directory) {
+  check(client);  // its members may have been set by hand
   Where where{.directory = {}, .name = {}, .path = path_of(client), .dedicated = client.table.empty(), .table = client.table};
   if (where.dedicated)
     where.table = kTable;

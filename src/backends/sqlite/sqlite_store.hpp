@@ -26,6 +26,9 @@
 
 namespace sherlock::sqlite {
 
+// Throws ConfigurationException where it makes no sense.
+void check(const SqliteClient& client);
+
 class SqliteStore {
  public:
   // Null: it is missing and was not to be made. Many may want to open it at one moment, and each passes the gate: they have until `answer_by`. Throws what

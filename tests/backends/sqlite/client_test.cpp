@@ -38,6 +38,18 @@ TEST_CASE("a client that cannot be understood is refused with the reason", "[sql
   CHECK_THAT(why(std::string{"/x\0y", 4}), says("zero byte"));
 }
 
+TEST_CASE("what was put into a client by hand is refused as what was written in its text", "[sqlite][client]") {
+  const Ground ground;
+  for (const std::string table : {"a\"b", "sqlite_x", "it's", "x; DROP TABLE y", "\xff"}) {
+    CAPTURE(table);
+    SqliteClient client{ground.db};
+    client.table = table;
+    CHECK_THROWS_AS((SqliteLock{"x", {}, client}), ConfigurationException);
+    CHECK_THROWS_AS(SqliteLock::list(client), ConfigurationException);
+  }
+  CHECK_FALSE(std::filesystem::exists(ground.db));
+}
+
 TEST_CASE("a path keeps its meaning when the working directory changes", "[sqlite][client]") {
   const Ground ground;
   char before[4096];
