@@ -12,7 +12,9 @@
 #include <vector>
 
 #include "catch.hpp"
+#include "support/asleep.hpp"
 #include "support/becomes.hpp"
+#include "support/fake_clock.hpp"
 #include "support/subprocess.hpp"
 #include "test_lock.hpp"
 
@@ -417,25 +419,28 @@ TEST_CASE("a thread that releases what it should not leaves no lock behind that 
 TEST_CASE("a thread that has told of a loss while it waited is not kept past its timeout by one that waits with the object meanwhile", "[base_lock][threads]") {
   for (const Threads threads : kBoth) {
     CAPTURE(static_cast<int>(threads));
+    support::FakeClock clock{support::FakeClock::Sleepers::wait};
     TestStore store;
-    std::atomic<bool> second_queues{false}, done{false};
-    TestLock lock{store, {.expire = 300ms, .timeout = forever, .retry_interval = 20ms, .on_lost = [&](const LockException&) {
-                    store.take_by_stranger();
-                    if (!second_queues) return;  // the machine stood still for longer than the lease: the test is weaker, not wrong
-                    CHECK(becomes([&, before = store.waits.load()] { return store.waits > before; }));
+    std::atomic<bool> done{false};
+    TestLock lock{store, {.expire = 10s, .timeout = forever, .retry_interval = 15s, .on_lost = [&](const LockException&) {
+                    CHECK(becomes([&, before = store.waits.load()] { return store.waits > before; }));  // the other thread has the place in the queue
                   }}, threads};
     lock.acquire();
     std::thread first{[&] {
-      CHECK_FALSE(lock.try_acquire_for(1s));
+      CHECK_FALSE(lock.try_acquire_for(15s + 50ms));
       done = true;
     }};
-    CHECK(becomes([&] { return store.waits > 0; }));
+    CHECK(clock.asleep());
     std::stop_source stop;
-    std::thread second{[&] {
-      second_queues = true;
-      CHECK_THROWS_AS(lock.acquire(stop.get_token()), LockCancelledException);
-    }};
-    CHECK(becomes([&] { return done.load(); }));
+    std::thread second{[&] { CHECK_THROWS_AS(lock.acquire(stop.get_token()), LockCancelledException); }};
+    CHECK(becomes([&] { return store.acquires >= 3; }));
+    CHECK(support::others_asleep());  // the second one behind the first
+    store.take_by_stranger();
+    clock.advance(15s);
+    CHECK(becomes([&] {
+      clock.advance(10ms);
+      return done.load();
+    }));
     stop.request_stop();
     first.join();
     second.join();
