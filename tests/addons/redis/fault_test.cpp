@@ -3,6 +3,7 @@
 #include <sherlock/addons/redis_lock.hpp>
 
 #include <atomic>
+#include <filesystem>
 #include <thread>
 
 #include "addons/redis/scripts.hpp"
@@ -62,6 +63,44 @@ TEST_CASE("connections that are cut between verbs, or while somebody waits, are 
   holder.release();
   waits.join();
   CHECK(waiter.held());
+}
+
+TEST_CASE("a name that leads to another primary now, while the old one lives on as a replica, is followed at once") {
+  REQUIRE_SERVER(RedisServer);
+  const RedisServer old, primary{RedisServer::On::port};
+  const support::TempDir directory;
+  const std::string name = directory / "name";
+  std::filesystem::create_symlink(old.socket(), name);
+  RedisLock one{"a", {}, "redis+unix://" + name}, two{"b", {}, "redis+unix://" + name};
+  one.acquire();
+  two.acquire();
+  one.release();
+  old.cli({"REPLICAOF", "127.0.0.1", std::to_string(primary.port())});
+  std::filesystem::remove(name);
+  std::filesystem::create_symlink(primary.socket(), name);
+  CHECK(one.try_acquire());
+  CHECK(primary.cli({"EXISTS", "sherlock:{" + one.key() + "}"}) == "1");
+  CHECK_FALSE(two.renew());
+}
+
+TEST_CASE("a server that takes no writes is asked on a new connection every time, one that only forgot its scripts is not") {
+  REQUIRE_SERVER(RedisServer);
+  const RedisServer server, primary{RedisServer::On::port};
+  RedisLock lock{"x", {}, server.url()};
+  lock.acquire();
+  lock.release();
+  const auto connections = [&] {  // that were ever made; one of them is redis-cli's
+    const std::string stats = server.cli({"INFO", "stats"}), name = "total_connections_received:";
+    return std::stol(stats.substr(stats.find(name) + name.size()));
+  };
+  const long before = connections();
+  server.cli({"SCRIPT", "FLUSH"});
+  lock.acquire();
+  lock.release();
+  CHECK(connections() == before + 2);
+  server.cli({"REPLICAOF", "127.0.0.1", std::to_string(primary.port())});
+  for (int i = 0; i < 2; ++i) CHECK_THROWS_WITH(lock.try_acquire(), says("name the primary") || says("LOADING"));
+  CHECK(connections() == before + 2 + 1 + 2 + 1);
 }
 
 TEST_CASE("whatever is asked twice, because its answer was lost, is done once") {
