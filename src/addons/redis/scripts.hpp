@@ -7,7 +7,8 @@
 //   done       owner of the last hold that was released; abandoned is who takes the lock while the two differ
 //   abandoned  whether the last grant was such a one
 //   note       who the last owner is (JSON, for people), and `since` when, in milliseconds
-// Fences begin at the server's clock and grow by one, as strings: Lua's numbers have 53 bits only.
+// A fence is the server's clock in nanoseconds, or one more than the last where that is not behind it: so a server that knows an older state than it did
+// (a snapshot, a replica that had not heard everything) still goes on above what it granted. They are strings: Lua's numbers have 53 bits only.
 #pragma once
 
 #include <string_view>
@@ -39,13 +40,15 @@ if not taken then
 end
 local abandoned = 0
 if known[1] and known[1] ~= known[2] then abandoned = 1 end
-if redis.call('HINCRBY', KEYS[2], 'fence', 1) == 1 then
-  local now = redis.call('TIME')
-  redis.call('HSET', KEYS[2], 'fence', now[1] .. string.format('%06d', now[2]) .. '000')
+local time, past = redis.call('TIME'), known[3] or ''
+local fence = time[1] .. string.format('%06d', time[2]) .. '000'
+if #past > #fence or (#past == #fence and past >= fence) then
+  redis.call('HINCRBY', KEYS[2], 'fence', 1)
+  fence = redis.call('HGET', KEYS[2], 'fence')
 end
-redis.call('HSET', KEYS[2], 'last', ARGV[1], 'abandoned', abandoned, 'note', ARGV[3], 'since', ARGV[4])
+redis.call('HSET', KEYS[2], 'fence', fence, 'last', ARGV[1], 'abandoned', abandoned, 'note', ARGV[3], 'since', ARGV[4])
 if ARGV[5] == '' then redis.call('PERSIST', KEYS[2]) else redis.call('PEXPIRE', KEYS[2], ARGV[5]) end
-return {1, redis.call('HGET', KEYS[2], 'fence'), abandoned}
+return {1, fence, abandoned}
 )"};
 
 // ARGV: owner, channel, how long to remember in ms. 1, or 0 where it is not the owner's. Whoever may not publish, and a server that is full, still release.

@@ -75,14 +75,39 @@ TEST_CASE("fences go on when the server has forgotten everything, and when it ha
   CHECK(first > 1'700'000'000'000'000'000u);
   lock.release();
   lock.acquire();
-  CHECK(lock.fence() == first + 1);
+  CHECK(lock.fence() > first);
+  const auto second = lock.fence();
   server.cli({"SCRIPT", "FLUSH"});
   CHECK(lock.renew());
   server.cli({"FLUSHALL"});
   CHECK_FALSE(lock.renew());
   lock.acquire();
-  CHECK(lock.fence() > first + 1);
+  CHECK(lock.fence() > second);
   CHECK_FALSE(lock.abandoned());  // it is not known any more
+}
+
+TEST_CASE("fences go on where a server knows an older state than it did, and where its clock was set back, over every digit") {
+  REQUIRE_SERVER(RedisServer);
+  const RedisServer server;
+  RedisLock lock{"x", {}, server.url()};
+  const std::string past = key_of(lock) + ":past";
+  const auto fence = [&] {
+    lock.acquire();
+    const auto granted = lock.fence();
+    lock.release();
+    return granted;
+  };
+  const auto knew = fence();
+  fence();
+  const auto forgot = fence();
+  server.cli({"HSET", past, "fence", std::to_string(knew)});
+  CHECK(fence() > forgot);
+
+  for (const std::uint64_t ahead : {4'000'000'000'000'000'001u, 8'999'999'999'999'999'999u}) {
+    server.cli({"HSET", past, "fence", std::to_string(ahead)});
+    CHECK(fence() == ahead + 1);
+    CHECK(fence() == ahead + 2);
+  }
 }
 
 TEST_CASE("a key of a lock that is something else is damage, and says whose") {
