@@ -46,8 +46,10 @@ void Connection::greet(const Url& url, int db, Deadline deadline) {
 }
 
 Reply Connection::ask(std::span<const std::string_view> words, Deadline deadline) {
+  unanswered_ = true;
   send(words, deadline);
   if (auto reply = receive(deadline)) {
+    unanswered_ = false;
     // What nobody asked for would be taken for the answer to the next request.
     if (reader_->pos != reader_->len) throw Broken{Errc::damaged, "it says more than it was asked"};
     return *std::move(reply);

@@ -3,6 +3,7 @@
 
 #include <fmt/core.h>
 
+#include <atomic>
 #include <utility>
 
 #include <sherlock/clock.hpp>
@@ -115,8 +116,13 @@ class RedisLock::Impl {
     const std::string owner = owner_text(claim);
     doubt_ = owner;
     const std::string since = std::to_string(addons::written(clock().wall()));
-    const Reply reply = server_->run(addons::redis::kAcquire, names_.lock, names_.past, {owner, lease(claim), note(claim), since, memory(claim)},
-                                     Deadline{claim.answer_by()});
+    const std::string lease = this->lease(claim), memory = this->memory(claim);
+    const auto ask = [&](std::initializer_list<std::string_view> args) {
+      return server_->run(addons::redis::kAcquire, names_.lock, names_.past, args, Deadline{claim.answer_by()});
+    };
+    // Rarely, a hold that came too late was given back, and its number is still the next one.
+    const bool again = claim.owner.hold <= let_go_.load(std::memory_order_relaxed);
+    const Reply reply = again ? ask({owner, lease, note(claim), since, memory, "again"}) : ask({owner, lease, note(claim), since, memory});
     doubt_.clear();
     if (has_form(*reply, "ii") && reply->element[0]->integer == 0) {
       const auto left = reply->element[1]->integer;
@@ -132,7 +138,12 @@ class RedisLock::Impl {
     return Grant{.fence = *fence, .abandoned = reply->element[2]->integer == 1};
   }
 
-  bool release(const Claim& claim) { return release(owner_text(claim), Deadline{claim.answer_by()}); }
+  bool release(const Claim& claim) {
+    std::uint64_t last = let_go_.load(std::memory_order_relaxed);
+    while (last < claim.owner.hold && !let_go_.compare_exchange_weak(last, claim.owner.hold, std::memory_order_relaxed)) {
+    }
+    return release(owner_text(claim), Deadline{claim.answer_by()});
+  }
 
   bool renew(const Claim& claim) {
     const std::string owner = owner_text(claim);
@@ -210,6 +221,7 @@ class RedisLock::Impl {
   const std::shared_ptr<addons::redis::Server> server_;
   const Names names_;
   addons::LeaseEnd lease_end_;
+  std::atomic<std::uint64_t> let_go_{0};  // the largest Owner::hold (they only rise) that this object released, or tried to
   // Of do_acquire and do_wait, of which one runs at a time.
   Listener listener_;
   nanoseconds held_until_{};  // Clock::monotonic(): when the lease of whoever has it ends, unless it is renewed

@@ -24,9 +24,12 @@ struct Script {
   consteval Script(const char* lua) : text{lua}, name{sha1(text)} {}
 };
 
-// ARGV: owner, lease in ms or '', note, since, how long to remember in ms or ''. {1, fence, abandoned}, or {0, ms until the holder's lease ends or -1}.
+// ARGV: owner, lease in ms or '', note, since, how long to remember in ms or ''; and, only where the owner knows that it was released already, 'again':
+// without that, a request that comes so late that its hold is over would make one that nobody has. {1, fence, abandoned}, or {0, ms until the holder's lease
+// ends or -1}. (A server lets nobody who has not given a password yet say more than ten words, so the sixth is not always there.)
 inline constexpr Script kAcquire{R"(
 local known = redis.call('HMGET', KEYS[2], 'last', 'done', 'fence', 'abandoned')
+if known[2] == ARGV[1] and not ARGV[6] then return {0, -1} end
 local taken
 if ARGV[2] == '' then
   taken = redis.call('SET', KEYS[1], ARGV[1], 'NX')

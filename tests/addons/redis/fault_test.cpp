@@ -10,6 +10,7 @@
 #include "addons/support/failure_of.hpp"
 #include "addons/support/fake_server.hpp"
 #include "addons/support/keeps_time.hpp"
+#include "addons/support/late_reader.hpp"
 #include "addons/support/redis_server.hpp"
 #include "catch.hpp"
 #include "support/says.hpp"
@@ -125,6 +126,45 @@ TEST_CASE("whatever is asked twice, because its answer was lost, is done once") 
 
 TEST_CASE("an address that swallows everything is an exception in time, and so is one where nobody listens") {
   support::no_server_is_an_exception_in_time<RedisLock>(loopback);
+}
+
+TEST_CASE("a request that had no answer in time is dropped on its way, and not carried out when the network comes back") {
+  support::LateReader server;
+  RedisLock lock{"x", {.timeout = 0s}, loopback(server.port())};
+  CHECK(failure_of([&] { static_cast<void>(lock.try_acquire()); }).code() == Errc::busy);
+  CHECK(server.end() == support::LateReader::End::reset);
+}
+
+TEST_CASE("a try that the server carries out after its hold was released takes nothing; the next one does") {
+  REQUIRE_SERVER(RedisServer);
+  const RedisServer server;
+  RedisLock lock{"x", {.expire = 20s}, server.url()};
+  const std::string key = "sherlock:{" + lock.key() + "}", past = key + ":past";
+  lock.acquire();
+  const std::string owner = server.cli({"GET", key});
+  lock.release();
+  CHECK(server.cli({"EVALSHA", std::string{sherlock::addons::redis::kAcquire.name.view()}, "2", key, past, owner, "20000", "{}", "1", "100000"}) == "0\n-1");
+  CHECK_FALSE(lock.locked());
+  CHECK(server.cli({"EVALSHA", std::string{sherlock::addons::redis::kAcquire.name.view()}, "2", key, past, owner, "20000", "{}", "1", "100000", "again"}).starts_with("1\n"));
+  CHECK(server.cli({"DEL", key}) == "1");
+  CHECK(lock.try_acquire());
+}
+
+TEST_CASE("a grant that comes when its lease is over, over a hold that was lost, keeps no later try out", "[process]") {
+  REQUIRE_SERVER(RedisServer);
+  RedisServer server;
+  RedisLock lock{"x", {.expire = 400ms, .timeout = 10s}, server.url()};
+  lock.acquire();
+  server.cli({"DEL", "sherlock:{" + lock.key() + "}"});
+  server.stop();
+  std::jthread late{[&] {
+    while (lock.held()) std::this_thread::yield();
+    std::this_thread::sleep_for(400ms);  // the lease that is asked for meanwhile
+    server.resume();
+  }};
+  CHECK_FALSE(lock.try_acquire());
+  late.join();
+  CHECK(lock.try_acquire());
 }
 
 TEST_CASE("whatever a stranger answers is an exception in time, and takes no more memory than it is worth") {
