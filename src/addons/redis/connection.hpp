@@ -67,7 +67,7 @@ class Connection {
 
 // The words that an error reply begins with ("NOSCRIPT"), or nothing.
 bool is_error(const redisReply& reply, std::string_view code);
-// Throws the Failure that an error reply means.
-[[noreturn]] void throw_error(const redisReply& reply);
+// Throws the Failure that an error reply means. What it says is passed on, but for the secret that was sent.
+[[noreturn]] void throw_error(const redisReply& reply, std::string_view secret = {});
 
 }  // namespace sherlock::addons::redis

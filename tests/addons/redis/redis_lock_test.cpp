@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <thread>
 
+#include "addons/support/fake_server.hpp"
 #include "addons/support/redis_server.hpp"
 #include "catch.hpp"
 #include "support/says.hpp"
@@ -213,6 +214,18 @@ TEST_CASE("users and passwords open the server, and are never shown") {
       CHECK_THAT(e.what(), says("127.0.0.1") && says("password") && !says("wrongpass1"));
     }
   }
+}
+
+TEST_CASE("a server that repeats the password is not quoted with it") {
+  REQUIRE_SERVER(RedisServer);
+  const RedisServer server{RedisServer::On::port, {"--rename-command", "AUTH", ""}};
+  const std::string password = GENERATE("hush1", std::string("hush2") + std::string(200, 'x'));
+  RedisLock lock{"x", {}, "redis://me:" + password + "@127.0.0.1:" + std::to_string(server.port())};
+  CHECK_THROWS_WITH(lock.try_acquire(), says("unknown command") && !says("hush"));
+
+  const support::FakeServer stranger = support::FakeServer::saying("-ERR no hush1hush1, but hush1\r\n");
+  RedisLock other{"x", {}, "redis://me:hush1@127.0.0.1:" + std::to_string(stranger.port())};
+  CHECK_THROWS_WITH(other.try_acquire(), says("no ******, but ***") && !says("hush"));
 }
 
 TEST_CASE("who may not listen polls, and still gets the lock") {
