@@ -80,8 +80,10 @@ void Connection::send(std::span<const std::string_view> words, Deadline deadline
 }
 
 std::optional<Reply> Connection::receive(Deadline deadline, int wake) {
-  for (;;) {
+  for (bool came = false;; came = true) {
     if (auto reply = next()) return reply;
+    // A whole answer counts though it is late (we may have been stopped); one that never ends does not.
+    if (came && deadline.passed()) return std::nullopt;
     char bytes[16 * 1024];
     std::size_t count = 0;
     if (socket_.receive(bytes, sizeof bytes, count, deadline, wake) != Socket::Came::bytes) return std::nullopt;

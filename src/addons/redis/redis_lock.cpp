@@ -160,12 +160,12 @@ class RedisLock::Impl {
 
   std::optional<Holder> holder(const Claim& claim) const { return look(*server_, names_, Deadline{claim.answer_by()}).holder; }
 
-  void wait(nanoseconds deadline, const std::stop_token& stop) {
+  void wait(const Claim& claim, nanoseconds deadline, const std::stop_token& stop) {
     if (stop.stop_requested()) return listener_.stop();
     try {
       if (!listener_.listening()) {
         // The look that must follow, for a release that came before we listened, is the try that BaseLock makes when we come back.
-        listener_.start(Deadline::in(kSubscribing), stop);
+        listener_.start(subscribed_by(claim, deadline), stop);
         return;
       }
       return listener_.wait(Deadline{std::min(deadline, held_until_)}, stop);
@@ -189,6 +189,13 @@ class RedisLock::Impl {
   bool release(const std::string& owner, Deadline deadline) {
     const std::string memory = std::to_string(kRemembered.count());
     return yes(*server_->run(addons::redis::kRelease, names_.lock, names_.past, {owner, names_.channel, memory}, deadline));
+  }
+
+  // A deadline of do_wait may be that of the next try, soon, while the wait goes on: where the way is long, all would be too short to listen. So it counts only
+  // in the last second, which is as near as answer_by() tells.
+  static Deadline subscribed_by(const Claim& claim, nanoseconds deadline) {
+    const nanoseconds answer_by = claim.answer_by(), most = clock().monotonic() + kSubscribing;
+    return Deadline{answer_by > most ? most : std::min(most, deadline)};
   }
 
   bool yes(const redisReply& reply) const {
@@ -254,7 +261,7 @@ bool RedisLock::do_locked(const Claim& claim) const {
 std::optional<Holder> RedisLock::do_holder(const Claim& claim) const {
   return addons::guarded(name(), backend(), [&] { return impl_->holder(claim); });
 }
-void RedisLock::do_wait(const Claim&, nanoseconds deadline, std::stop_token stop) { impl_->wait(deadline, stop); }
+void RedisLock::do_wait(const Claim& claim, nanoseconds deadline, std::stop_token stop) { impl_->wait(claim, deadline, stop); }
 
 std::vector<LockInfo> RedisLock::list(const Client& client) {
   return addons::guarded({}, "redis", [&] {

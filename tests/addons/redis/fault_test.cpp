@@ -11,6 +11,7 @@
 #include "addons/support/fake_server.hpp"
 #include "addons/support/keeps_time.hpp"
 #include "addons/support/late_reader.hpp"
+#include "addons/support/proxy.hpp"
 #include "addons/support/redis_server.hpp"
 #include "catch.hpp"
 #include "support/says.hpp"
@@ -206,6 +207,65 @@ TEST_CASE("a refusal that says nonsense about the holder's lease stops no waiter
     CHECK_THROWS_AS(lock.acquire(), sherlock::LockException);
     CHECK(std::chrono::steady_clock::now() - before < 8s);
   }
+}
+
+TEST_CASE("a server that says something else without end keeps no waiter past its timeout, before it listens and after") {
+  const std::string channel_of_x = "sherlock:{" + RedisLock{"x", {}, loopback(1)}.key() + "}";
+  const std::string subscribed = "*3\r\n$9\r\nsubscribe\r\n$" + std::to_string(channel_of_x.size()) + "\r\n" + channel_of_x + "\r\n:1\r\n";
+  for (const std::string& first : {std::string{"+OK\r\n"}, subscribed}) {
+    std::string flood;
+    for (int i = 0; i < 1000; ++i) flood += "+OK\r\n";
+    std::vector<std::jthread> flooding;  // so that others are answered
+    const support::FakeServer floods{[&](int fd, const std::string& heard) {
+      if (heard.find("EVAL") != std::string::npos) return support::FakeServer::say(fd, "*2\r\n:0\r\n:60000\r\n");
+      if (heard.find("\r\nSUBSCRIBE") == std::string::npos) return true;
+      if (!support::FakeServer::say(fd, first)) return false;
+      flooding.emplace_back([&flood, own = ::dup(fd)](const std::stop_token& stop) {
+        while (!stop.stop_requested() && (::send(own, flood.data(), flood.size(), MSG_NOSIGNAL | MSG_DONTWAIT) > 0 || errno == EAGAIN)) {
+        }
+        ::close(own);
+      });
+      return true;
+    }};
+    RedisLock lock{"x", {.timeout = 300ms}, loopback(floods.port())};
+    const auto before = std::chrono::steady_clock::now();
+    CHECK_THROWS_AS(lock.acquire(), sherlock::LockException);
+    CHECK(std::chrono::steady_clock::now() - before < 8s);
+  }
+}
+
+TEST_CASE("who waits for less than a second gives a server that does not let it listen no more than that") {
+  std::atomic<int> asked{0};
+  const support::FakeServer mute{[&](int fd, const std::string& heard) {
+    if (heard.find("EVAL") != std::string::npos) return support::FakeServer::say(fd, "*2\r\n:0\r\n:60000\r\n");
+    asked += heard.find("SUBSCRIBE") != std::string::npos;
+    return true;
+  }};
+  RedisLock lock{"x", {.timeout = 5s, .retry_interval = 10ms}, loopback(mute.port())};
+  for (int i = 0; i < 10 && asked < 2; ++i) {
+    asked = 0;
+    CHECK_FALSE(lock.try_acquire_for(500ms));
+  }
+  CHECK(asked >= 2);  // in one wait: it does not sit out its second
+}
+
+TEST_CASE("who waits for longer listens also where that takes longer than it is to the next try") {
+  REQUIRE_SERVER(RedisServer);
+  const RedisServer server;
+  support::Proxy proxy{server.socket()};
+  RedisLock holder{"x", {}, server.url()}, waiter{"x", {.timeout = 30s, .retry_interval = 10ms}, loopback(proxy.port())};
+  holder.acquire();
+  proxy.delay(100ms);
+  std::jthread waits{[&] { waiter.acquire(); }};
+  bool listens = false;
+  for (const auto end = std::chrono::steady_clock::now() + support::kPatience; !listens && std::chrono::steady_clock::now() < end;) {
+    listens = holder.holder()->waiting == 1u;
+    std::this_thread::yield();
+  }
+  for (int i = 0; i < 5; ++i) listens = listens && holder.holder()->waiting == 1u;
+  holder.release();
+  waits.join();
+  CHECK(listens);
 }
 
 TEST_CASE("a server that says one byte after the other is given up in time") {
