@@ -142,7 +142,13 @@ class RedisLock::Impl {
     std::uint64_t last = let_go_.load(std::memory_order_relaxed);
     while (last < claim.owner.hold && !let_go_.compare_exchange_weak(last, claim.owner.hold, std::memory_order_relaxed)) {
     }
-    return release(owner_text(claim), Deadline{claim.answer_by()});
+    const bool in_doubt = release_doubt_.load(std::memory_order_relaxed) == claim.fence;
+    try {
+      return release(owner_text(claim), in_doubt ? std::to_string(claim.fence) : "", Deadline{claim.answer_by()});
+    } catch (const Failure&) {
+      release_doubt_.store(claim.fence, std::memory_order_relaxed);
+      throw;
+    }
   }
 
   bool renew(const Claim& claim) {
@@ -180,15 +186,15 @@ class RedisLock::Impl {
   void settle_doubt() noexcept {
     if (doubt_.empty() || forks_ != addons::forks()) return;
     try {
-      release(doubt_, Deadline::in(kLastWord));
+      release(doubt_, {}, Deadline::in(kLastWord));
     } catch (const std::exception&) {
     }
   }
 
  private:
-  bool release(const std::string& owner, Deadline deadline) {
+  bool release(const std::string& owner, const std::string& fence, Deadline deadline) {
     const std::string memory = std::to_string(kRemembered.count());
-    return yes(*server_->run(addons::redis::kRelease, names_.lock, names_.past, {owner, names_.channel, memory}, deadline));
+    return yes(*server_->run(addons::redis::kRelease, names_.lock, names_.past, {owner, names_.channel, memory, fence}, deadline));
   }
 
   // A deadline of do_wait may be that of the next try, soon, while the wait goes on: where the way is long, all would be too short to listen. So it counts only
@@ -228,6 +234,7 @@ class RedisLock::Impl {
   const std::shared_ptr<addons::redis::Server> server_;
   const Names names_;
   addons::LeaseEnd lease_end_;
+  std::atomic<std::uint64_t> release_doubt_{0};  // fence of the hold whose release had no answer
   std::atomic<std::uint64_t> let_go_{0};  // the largest Owner::hold (they only rise) that this object released, or tried to
   // Of do_acquire and do_wait, of which one runs at a time.
   Listener listener_;

@@ -119,7 +119,7 @@ TEST_CASE("whatever is asked twice, because its answer was lost, is done once") 
   CHECK(again(sherlock::addons::redis::kAcquire, {"20000", "{}", "1", "100000"}) == "1\n" + fence + "\n0");
   CHECK(lock.renew());
   lock.release();
-  CHECK(again(sherlock::addons::redis::kRelease, {key, "100000"}) == "1");
+  CHECK(again(sherlock::addons::redis::kRelease, {key, "100000", ""}) == "1");
   RedisLock next{"x", {}, server.url()};
   next.acquire();
   CHECK_FALSE(next.abandoned());
@@ -134,6 +134,45 @@ TEST_CASE("a request that had no answer in time is dropped on its way, and not c
   RedisLock lock{"x", {.timeout = 0s}, loopback(server.port())};
   CHECK(failure_of([&] { static_cast<void>(lock.try_acquire()); }).code() == Errc::busy);
   CHECK(server.end() == support::LateReader::End::reset);
+}
+
+TEST_CASE("a release that had no answer, and was done, is one also when others had the lock since; one that came too late is none") {
+  REQUIRE_SERVER(RedisServer);
+  const RedisServer server;
+  support::Proxy proxy{server.socket()};
+  enum class Ours { released, abandoned, forgotten };
+  const auto ours = GENERATE(Ours::released, Ours::abandoned, Ours::forgotten);
+  const bool first = GENERATE(true, false);
+  const int others = GENERATE(0, 1, 2);
+  RedisLock lock{"x", {.timeout = 1s}, loopback(proxy.port())};
+  const std::string key = "sherlock:{" + lock.key() + "}";
+  const auto take = [&] {
+    RedisLock next{"x", {}, server.url()};
+    next.acquire();
+    return next.abandoned();
+  };
+  if (!first) {  // an older hold that was abandoned says nothing of ours
+    RedisLock older{"x", {}, server.url()};
+    older.acquire();
+    server.cli({"DEL", key});
+  }
+  lock.acquire();
+  REQUIRE(lock.abandoned() == !first);
+  proxy.refuse(true);
+  proxy.cut();
+  CHECK(failure_of([&] { lock.release(); }).code() == Errc::unavailable);
+  if (ours == Ours::abandoned) server.cli({"DEL", key});
+  if (ours == Ours::forgotten) server.cli({"FLUSHALL"});
+  if (ours == Ours::released) {  // it was on its way still
+    const auto& script = sherlock::addons::redis::kRelease;
+    CHECK(server.cli({"EVAL", std::string{script.text}, "2", key, key + ":past", server.cli({"GET", key}), key, "100000", ""}) == "1");
+  }
+  for (int i = 0; i < others; ++i) CHECK(take() == (ours == Ours::abandoned && i == 0));
+  proxy.refuse(false);
+  if (ours == Ours::released)
+    CHECK_NOTHROW(lock.release());
+  else
+    CHECK_THROWS_AS(lock.release(), sherlock::LockLostException);
 }
 
 TEST_CASE("a try that the server carries out after its hold was released takes nothing; the next one does") {
