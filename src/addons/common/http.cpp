@@ -15,6 +15,7 @@
 
 #include "addons/common/failure.hpp"
 #include "addons/common/resolve.hpp"
+#include "addons/common/socket.hpp"
 
 namespace sherlock::addons {
 namespace {
@@ -140,7 +141,9 @@ class Http::Connection {
     set(CURLOPT_TIMEOUT_MS, left);
     set(CURLOPT_CONNECTTIMEOUT_MS, left);
     const NoSigpipe guard;
+    unanswered_ = true;
     const CURLcode code = curl_easy_perform(curl_.get());
+    unanswered_ = false;
     if (code != CURLE_OK) fail(code);
     answer_.status = status();
     return std::move(answer_);
@@ -216,7 +219,9 @@ class Http::Connection {
   }
 
   static int close_socket(void* self, curl_socket_t fd) {
-    std::erase(static_cast<Connection*>(self)->sockets_, fd);
+    auto& connection = *static_cast<Connection*>(self);
+    std::erase(connection.sockets_, fd);
+    if (connection.unanswered_) forget_unsent(fd);
     return ::close(fd);
   }
 
@@ -230,6 +235,7 @@ class Http::Connection {
 
   static std::size_t take_header(const char*, std::size_t, std::size_t count, void* self) {
     auto& connection = *static_cast<Connection*>(self);
+    connection.unanswered_ = false;
     connection.header_bytes_ += count;
     connection.too_long_ = connection.header_bytes_ > kMostHeaders;
     return connection.too_long_ ? 0 : count;
@@ -271,6 +277,7 @@ class Http::Connection {
   HttpAnswer answer_;
   std::size_t most_ = 0, header_bytes_ = 0;
   bool too_long_ = false;
+  bool unanswered_ = false;  // libcurl is asking, and not a word of the answer has come
   std::vector<int> sockets_;  // more than one while it tries addresses
   int socket_error_ = 0;
   std::unique_ptr<CURL, FreeCurl> curl_;

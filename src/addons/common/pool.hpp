@@ -39,6 +39,16 @@ class Pool {
     if (forks_ == forks() && idle_.size() < kMost) idle_.push_back(std::move(connection));
   }
 
+  // All that lie idle lead to somebody who is of no use any more.
+  void forget() {
+    std::vector<std::unique_ptr<Connection>> idle;  // closed outside
+    const std::lock_guard guard{shared()};
+    idle.swap(idle_);
+    if (forks_ != forks())
+      for (auto& connection : idle) connection->close();
+    forks_ = forks();
+  }
+
  private:
   static constexpr std::size_t kMost = 4;
 

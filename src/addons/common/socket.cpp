@@ -99,6 +99,16 @@ void Socket::close() noexcept {
   fd_ = -1;
 }
 
+void Socket::abandon() noexcept {
+  forget_unsent(fd_);
+  close();
+}
+
+void forget_unsent(int fd) noexcept {
+  constexpr linger kReset{1, 0};
+  ::setsockopt(fd, SOL_SOCKET, SO_LINGER, &kReset, sizeof kReset);
+}
+
 void Socket::send(std::string_view bytes, Deadline deadline) {
   while (!bytes.empty()) {
     const ssize_t sent = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);

@@ -23,6 +23,9 @@ class Socket {
   int fd() const { return fd_; }
   bool open() const { return fd_ >= 0; }
   void close() noexcept;
+  // Closes it so that the kernel forgets what it has not sent, or sent without an answer, which it would send again for minutes: a request that was given
+  // up is not carried out when the network comes back. (What has arrived already is.)
+  void abandon() noexcept;
 
   // Broken where the connection ended, Failure (busy) at the deadline.
   void send(std::string_view bytes, Deadline deadline);
@@ -34,5 +37,8 @@ class Socket {
  private:
   int fd_ = -1;
 };
+
+// What abandon() does before it closes, for sockets of other libraries.
+void forget_unsent(int fd) noexcept;
 
 }  // namespace sherlock::addons

@@ -92,15 +92,16 @@ Url parse_url(std::string_view text, const std::vector<std::string_view>& scheme
   std::string_view rest = take_until(query, '?');
   const auto slash = rest.find('/');
   std::string_view authority = rest.substr(0, slash);
+  // An '@' behind it is more likely the end of a password with a '/' or a '?' in it than part of a path or an option: those would be shown.
+  if (text.find('@', colon + 3 + authority.size()) != std::string_view::npos)
+    throw ConfigurationException{fmt::format("the address of the {} server (not shown: it may have a password in it) has an '@' too many; in user, password, "
+                                             "path and options write '/' as %2F, '?' as %3F, '#' as %23 and '@' as %40", backend), {}, backend};
   if (slash != std::string_view::npos) url.path = reader.decoded(rest.substr(slash));
   if (const auto at = authority.rfind('@'); at != std::string_view::npos) {
     std::string_view password = authority.substr(0, at);
     authority.remove_prefix(at + 1);
     url.user = reader.decoded(take_until(password, ':'));
     url.password = reader.decoded(password);
-  } else if (authority.find(':') != std::string_view::npos && text.substr(0, text.find('=')).find('@') != std::string_view::npos) {
-    // More likely the beginning of a password than a port and a path: those would be shown.
-    reader.refuse("a '/' or '?' in a password is written %2F or %3F, and an '@' behind the port %40");
   }
   read_host(reader, authority, url);
   if (url.is_socket()) {

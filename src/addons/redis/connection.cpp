@@ -14,6 +14,14 @@ constexpr int kPort = 6379;
 constexpr std::size_t kMostBytes = 1024 * 1024;  // of one reply; the largest we ask for is a page of SCAN
 constexpr long kMostElements = 16 * 1024;
 
+// A server that does not know AUTH repeats what it was told, or as much as it finds worth it.
+std::string without(std::string_view secret, std::string_view said) {
+  std::string text{said.substr(0, said.find("with args beginning with"))};
+  if (text.size() < said.size()) text += "...";
+  for (std::size_t at = 0; !secret.empty() && (at = text.find(secret, at)) != std::string::npos; at += 3) text.replace(at, secret.size(), "***");
+  return text;
+}
+
 }  // namespace
 
 Connection::Connection(const Url& url, int db, Deadline deadline) : socket_{url, kPort, deadline}, reader_{redisReaderCreate()} {
@@ -32,11 +40,11 @@ Connection::Connection(const Url& url, int db, Deadline deadline) : socket_{url,
 }
 
 void Connection::greet(const Url& url, int db, Deadline deadline) {
+  const std::string secret = url.secret(), number = std::to_string(db);
   const auto must = [&](std::span<const std::string_view> words) {
     const Reply reply = ask(words, deadline);
-    if (reply->type == REDIS_REPLY_ERROR) throw_error(*reply);
+    if (reply->type == REDIS_REPLY_ERROR) throw_error(*reply, secret);
   };
-  const std::string secret = url.secret(), number = std::to_string(db);
   std::vector<std::string_view> auth{"AUTH"};
   if (!url.user.empty()) auth.push_back(url.user);
   auth.push_back(secret);
@@ -46,8 +54,10 @@ void Connection::greet(const Url& url, int db, Deadline deadline) {
 }
 
 Reply Connection::ask(std::span<const std::string_view> words, Deadline deadline) {
+  unanswered_ = true;
   send(words, deadline);
   if (auto reply = receive(deadline)) {
+    unanswered_ = false;
     // What nobody asked for would be taken for the answer to the next request.
     if (reader_->pos != reader_->len) throw Broken{Errc::damaged, "it says more than it was asked"};
     return *std::move(reply);
@@ -70,8 +80,10 @@ void Connection::send(std::span<const std::string_view> words, Deadline deadline
 }
 
 std::optional<Reply> Connection::receive(Deadline deadline, int wake) {
-  for (;;) {
+  for (bool came = false;; came = true) {
     if (auto reply = next()) return reply;
+    // A whole answer counts though it is late (we may have been stopped); one that never ends does not.
+    if (came && deadline.passed()) return std::nullopt;
     char bytes[16 * 1024];
     std::size_t count = 0;
     if (socket_.receive(bytes, sizeof bytes, count, deadline, wake) != Socket::Came::bytes) return std::nullopt;
@@ -96,7 +108,7 @@ bool is_error(const redisReply& reply, std::string_view code) {
   return reply.type == REDIS_REPLY_ERROR && std::string_view{reply.str, reply.len}.starts_with(code);
 }
 
-void throw_error(const redisReply& reply) {
+void throw_error(const redisReply& reply, std::string_view secret) {
   static constexpr struct {
     const char* code;
     Errc errc;
@@ -118,7 +130,8 @@ void throw_error(const redisReply& reply) {
       {"WRONGTYPE", Errc::damaged, "another program uses a key of this lock for something else"},
       {"ERR max number of clients", Errc::system, "raise maxclients"},
   };
-  const std::string text = "it says: " + printable({reply.str, reply.len});
+  const std::string_view said{reply.str, reply.len};
+  const std::string text = "it says: " + printable(secret.empty() ? said : without(secret, said));
   for (const auto& known : kKnown)
     if (is_error(reply, known.code)) throw Failure{known.errc, text + "; " + known.way_out};
   throw Failure{Errc::unavailable, text};

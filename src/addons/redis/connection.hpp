@@ -27,6 +27,9 @@ class Connection {
  public:
   // Connects, says who we are, and chooses the database. Failure where that does not work by the deadline.
   Connection(const Url& url, int db, Deadline deadline);
+  ~Connection() {
+    if (unanswered_) socket_.abandon();
+  }
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
@@ -50,6 +53,7 @@ class Connection {
   void greet(const Url& url, int db, Deadline deadline);
 
   Socket socket_;
+  bool unanswered_ = false;  // what was asked last
   std::unique_ptr<redisReader, FreeReader> reader_;
   // hiredis makes room for as many elements as a reply announces; ours does so within bounds.
   struct Bounds {
@@ -63,7 +67,7 @@ class Connection {
 
 // The words that an error reply begins with ("NOSCRIPT"), or nothing.
 bool is_error(const redisReply& reply, std::string_view code);
-// Throws the Failure that an error reply means.
-[[noreturn]] void throw_error(const redisReply& reply);
+// Throws the Failure that an error reply means. What it says is passed on, but for the secret that was sent.
+[[noreturn]] void throw_error(const redisReply& reply, std::string_view secret = {});
 
 }  // namespace sherlock::addons::redis

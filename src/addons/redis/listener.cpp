@@ -23,12 +23,13 @@ void Listener::start(Deadline deadline, const std::stop_token& stop) {
   // What comes first may be the end of an earlier use of this connection.
   for (;;) {
     const auto reply = connection->receive(deadline, wake.fd());
-    if (!reply) {
+    if (reply && is(**reply, "subscribe")) break;
+    if (reply && (*reply)->type == REDIS_REPLY_ERROR) throw_error(**reply);
+    // Who says other things without end is no better than who says nothing.
+    if (!reply || stop.stop_requested() || deadline.passed()) {
       if (stop.stop_requested()) return;
       throw Failure{Errc::busy, "no answer in time"};
     }
-    if ((*reply)->type == REDIS_REPLY_ERROR) throw_error(**reply);
-    if (is(**reply, "subscribe")) break;
   }
   connection_ = std::move(connection);
   forks_ = forks();
@@ -38,7 +39,7 @@ void Listener::wait(Deadline deadline, const std::stop_token& stop) {
   const Wake wake{stop};
   for (;;) {
     const auto reply = connection_->receive(deadline, wake.fd());
-    if (!reply || is(**reply, "message")) return;
+    if (!reply || is(**reply, "message") || stop.stop_requested() || deadline.passed()) return;
   }
 }
 

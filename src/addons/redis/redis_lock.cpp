@@ -3,6 +3,7 @@
 
 #include <fmt/core.h>
 
+#include <atomic>
 #include <utility>
 
 #include <sherlock/clock.hpp>
@@ -115,8 +116,13 @@ class RedisLock::Impl {
     const std::string owner = owner_text(claim);
     doubt_ = owner;
     const std::string since = std::to_string(addons::written(clock().wall()));
-    const Reply reply = server_->run(addons::redis::kAcquire, names_.lock, names_.past, {owner, lease(claim), note(claim), since, memory(claim)},
-                                     Deadline{claim.answer_by()});
+    const std::string lease = this->lease(claim), memory = this->memory(claim);
+    const auto ask = [&](std::initializer_list<std::string_view> args) {
+      return server_->run(addons::redis::kAcquire, names_.lock, names_.past, args, Deadline{claim.answer_by()});
+    };
+    // Rarely, a hold that came too late was given back, and its number is still the next one.
+    const bool again = claim.owner.hold <= let_go_.load(std::memory_order_relaxed);
+    const Reply reply = again ? ask({owner, lease, note(claim), since, memory, "again"}) : ask({owner, lease, note(claim), since, memory});
     doubt_.clear();
     if (has_form(*reply, "ii") && reply->element[0]->integer == 0) {
       const auto left = reply->element[1]->integer;
@@ -132,7 +138,18 @@ class RedisLock::Impl {
     return Grant{.fence = *fence, .abandoned = reply->element[2]->integer == 1};
   }
 
-  bool release(const Claim& claim) { return release(owner_text(claim), Deadline{claim.answer_by()}); }
+  bool release(const Claim& claim) {
+    std::uint64_t last = let_go_.load(std::memory_order_relaxed);
+    while (last < claim.owner.hold && !let_go_.compare_exchange_weak(last, claim.owner.hold, std::memory_order_relaxed)) {
+    }
+    const bool in_doubt = release_doubt_.load(std::memory_order_relaxed) == claim.fence;
+    try {
+      return release(owner_text(claim), in_doubt ? std::to_string(claim.fence) : "", Deadline{claim.answer_by()});
+    } catch (const Failure&) {
+      release_doubt_.store(claim.fence, std::memory_order_relaxed);
+      throw;
+    }
+  }
 
   bool renew(const Claim& claim) {
     const std::string owner = owner_text(claim);
@@ -149,12 +166,12 @@ class RedisLock::Impl {
 
   std::optional<Holder> holder(const Claim& claim) const { return look(*server_, names_, Deadline{claim.answer_by()}).holder; }
 
-  void wait(nanoseconds deadline, const std::stop_token& stop) {
+  void wait(const Claim& claim, nanoseconds deadline, const std::stop_token& stop) {
     if (stop.stop_requested()) return listener_.stop();
     try {
       if (!listener_.listening()) {
         // The look that must follow, for a release that came before we listened, is the try that BaseLock makes when we come back.
-        listener_.start(Deadline::in(kSubscribing), stop);
+        listener_.start(subscribed_by(claim, deadline), stop);
         return;
       }
       return listener_.wait(Deadline{std::min(deadline, held_until_)}, stop);
@@ -169,15 +186,22 @@ class RedisLock::Impl {
   void settle_doubt() noexcept {
     if (doubt_.empty() || forks_ != addons::forks()) return;
     try {
-      release(doubt_, Deadline::in(kLastWord));
+      release(doubt_, {}, Deadline::in(kLastWord));
     } catch (const std::exception&) {
     }
   }
 
  private:
-  bool release(const std::string& owner, Deadline deadline) {
+  bool release(const std::string& owner, const std::string& fence, Deadline deadline) {
     const std::string memory = std::to_string(kRemembered.count());
-    return yes(*server_->run(addons::redis::kRelease, names_.lock, names_.past, {owner, names_.channel, memory}, deadline));
+    return yes(*server_->run(addons::redis::kRelease, names_.lock, names_.past, {owner, names_.channel, memory, fence}, deadline));
+  }
+
+  // A deadline of do_wait may be that of the next try, soon, while the wait goes on: where the way is long, all would be too short to listen. So it counts only
+  // in the last second, which is as near as answer_by() tells.
+  static Deadline subscribed_by(const Claim& claim, nanoseconds deadline) {
+    const nanoseconds answer_by = claim.answer_by(), most = clock().monotonic() + kSubscribing;
+    return Deadline{answer_by > most ? most : std::min(most, deadline)};
   }
 
   bool yes(const redisReply& reply) const {
@@ -210,6 +234,8 @@ class RedisLock::Impl {
   const std::shared_ptr<addons::redis::Server> server_;
   const Names names_;
   addons::LeaseEnd lease_end_;
+  std::atomic<std::uint64_t> release_doubt_{0};  // fence of the hold whose release had no answer
+  std::atomic<std::uint64_t> let_go_{0};  // the largest Owner::hold (they only rise) that this object released, or tried to
   // Of do_acquire and do_wait, of which one runs at a time.
   Listener listener_;
   nanoseconds held_until_{};  // Clock::monotonic(): when the lease of whoever has it ends, unless it is renewed
@@ -242,7 +268,7 @@ bool RedisLock::do_locked(const Claim& claim) const {
 std::optional<Holder> RedisLock::do_holder(const Claim& claim) const {
   return addons::guarded(name(), backend(), [&] { return impl_->holder(claim); });
 }
-void RedisLock::do_wait(const Claim&, nanoseconds deadline, std::stop_token stop) { impl_->wait(deadline, stop); }
+void RedisLock::do_wait(const Claim& claim, nanoseconds deadline, std::stop_token stop) { impl_->wait(claim, deadline, stop); }
 
 std::vector<LockInfo> RedisLock::list(const Client& client) {
   return addons::guarded({}, "redis", [&] {

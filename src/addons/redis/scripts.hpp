@@ -6,8 +6,11 @@
 //   last       owner of the last grant
 //   done       owner of the last hold that was released; abandoned is who takes the lock while the two differ
 //   abandoned  whether the last grant was such a one
+//   began      fence of the first grant that is remembered
+//   left       fence of the last hold that was abandoned: whatever was granted after it, since `began` and before the last, was released
 //   note       who the last owner is (JSON, for people), and `since` when, in milliseconds
-// Fences begin at the server's clock and grow by one, as strings: Lua's numbers have 53 bits only.
+// A fence is the server's clock in nanoseconds, or one more than the last where that is not behind it: so a server that knows an older state than it did
+// (a snapshot, a replica that had not heard everything) still goes on above what it granted. They are strings: Lua's numbers have 53 bits only.
 #pragma once
 
 #include <string_view>
@@ -23,9 +26,12 @@ struct Script {
   consteval Script(const char* lua) : text{lua}, name{sha1(text)} {}
 };
 
-// ARGV: owner, lease in ms or '', note, since, how long to remember in ms or ''. {1, fence, abandoned}, or {0, ms until the holder's lease ends or -1}.
+// ARGV: owner, lease in ms or '', note, since, how long to remember in ms or ''; and, only where the owner knows that it was released already, 'again':
+// without that, a request that comes so late that its hold is over would make one that nobody has. {1, fence, abandoned}, or {0, ms until the holder's lease
+// ends or -1}. (A server lets nobody who has not given a password yet say more than ten words, so the sixth is not always there.)
 inline constexpr Script kAcquire{R"(
 local known = redis.call('HMGET', KEYS[2], 'last', 'done', 'fence', 'abandoned')
+if known[2] == ARGV[1] and not ARGV[6] then return {0, -1} end
 local taken
 if ARGV[2] == '' then
   taken = redis.call('SET', KEYS[1], ARGV[1], 'NX')
@@ -38,20 +44,31 @@ if not taken then
   if known[1] == ARGV[1] then return {1, known[3], tonumber(known[4])} end
 end
 local abandoned = 0
-if known[1] and known[1] ~= known[2] then abandoned = 1 end
-if redis.call('HINCRBY', KEYS[2], 'fence', 1) == 1 then
-  local now = redis.call('TIME')
-  redis.call('HSET', KEYS[2], 'fence', now[1] .. string.format('%06d', now[2]) .. '000')
+if known[1] and known[1] ~= known[2] then
+  abandoned = 1
+  redis.call('HSET', KEYS[2], 'left', known[3] or '')
 end
-redis.call('HSET', KEYS[2], 'last', ARGV[1], 'abandoned', abandoned, 'note', ARGV[3], 'since', ARGV[4])
+local time, past = redis.call('TIME'), known[3] or ''
+local fence = time[1] .. string.format('%06d', time[2]) .. '000'
+if #past > #fence or (#past == #fence and past >= fence) then
+  redis.call('HINCRBY', KEYS[2], 'fence', 1)
+  fence = redis.call('HGET', KEYS[2], 'fence')
+end
+if not known[1] then redis.call('HSET', KEYS[2], 'began', fence) end
+redis.call('HSET', KEYS[2], 'fence', fence, 'last', ARGV[1], 'abandoned', abandoned, 'note', ARGV[3], 'since', ARGV[4])
 if ARGV[5] == '' then redis.call('PERSIST', KEYS[2]) else redis.call('PEXPIRE', KEYS[2], ARGV[5]) end
-return {1, redis.call('HGET', KEYS[2], 'fence'), abandoned}
+return {1, fence, abandoned}
 )"};
 
-// ARGV: owner, channel, how long to remember in ms. 1, or 0 where it is not the owner's. Whoever may not publish, and a server that is full, still release.
+// ARGV: owner, channel, how long to remember in ms, and the hold's fence where a release of it had no answer, or ''. 1, or 0 where it is not the owner's: or
+// was, in such a release, after which others had the lock. Whoever may not publish, and a server that is full, still release.
 inline constexpr Script kRelease{R"(
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then
-  if redis.call('HGET', KEYS[2], 'done') == ARGV[1] then return 1 end
+  local known = redis.call('HMGET', KEYS[2], 'done', 'fence', 'left', 'began')
+  if known[1] == ARGV[1] then return 1 end
+  if ARGV[4] == '' or not known[4] then return 0 end
+  local function later(a, b) return #a > #b or (#a == #b and a > b) end
+  if later(known[2], ARGV[4]) and later(ARGV[4], known[3] or '') and not later(known[4], ARGV[4]) then return 1 end
   return 0
 end
 redis.call('DEL', KEYS[1])

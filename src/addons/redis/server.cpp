@@ -27,6 +27,12 @@ int read_db(const Url& url, std::string_view digits) {
   return db;
 }
 
+// A replica's answer, which did nothing. (Up to version 6 a script's error is told within another one.)
+bool leads_astray(const redisReply& reply) {
+  return is_error(reply, "READONLY") || is_error(reply, "MASTERDOWN") || is_error(reply, "LOADING") ||
+         (is_error(reply, "ERR ") && std::string_view{reply.str, reply.len}.find("-READONLY ") != std::string_view::npos);
+}
+
 }  // namespace
 
 std::shared_ptr<Server> Server::of(std::string_view url) {
@@ -64,6 +70,16 @@ auto Server::named(Call call) const -> decltype(call()) {
   }
 }
 
+// Whether it may be asked more on the connection of this reply. Where the name led to a primary once, it may lead to another one now, while the old one
+// lives on as a replica: then all connections of before lead to that.
+bool Server::is_good(const redisReply& reply) {
+  if (leads_astray(reply)) {
+    idle_.forget();
+    listeners_.forget();
+  }
+  return reply.type != REDIS_REPLY_ERROR || is_error(reply, "NOSCRIPT");
+}
+
 Reply Server::answer(std::span<const std::string_view> words, Deadline deadline) {
   for (int broken = 0;;) {
     std::unique_ptr<Connection> connection = idle_.take();
@@ -71,7 +87,10 @@ Reply Server::answer(std::span<const std::string_view> words, Deadline deadline)
     try {
       if (fresh) connection = connect(deadline);
       Reply reply = connection->ask(words, deadline);
-      idle_.give_back(std::move(connection));
+      if (is_good(*reply))
+        idle_.give_back(std::move(connection));
+      else if (!fresh && leads_astray(*reply))
+        continue;
       return reply;
     } catch (const Broken& e) {
       // One that lay idle may have broken long ago: that says nothing of the server.

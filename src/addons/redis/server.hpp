@@ -39,6 +39,7 @@ class Server {
   template <class Call>
   auto named(Call call) const -> decltype(call());
   Reply answer(std::span<const std::string_view> words, Deadline deadline);
+  bool is_good(const redisReply& reply);
 
   Url url_;
   int db_ = 0;

@@ -11,6 +11,7 @@
 #include "addons/common/wake.hpp"
 #include "addons/support/blackhole.hpp"
 #include "addons/support/fake_server.hpp"
+#include "addons/support/late_reader.hpp"
 #include "catch.hpp"
 #include "support/says.hpp"
 #include "support/temp_dir.hpp"
@@ -204,4 +205,11 @@ TEST_CASE("an IPv6 address is spoken to like any other") {
   serves.join();
   CHECK_THAT(heard, says("Host: " + at));
   ::close(listener);
+}
+
+TEST_CASE("a request that had no answer in time is dropped on its way") {
+  support::LateReader server;
+  Http http{at(server.port()), 1, "test"};
+  CHECK(code_of([&] { http.ask("POST", "/x", "{}", Deadline::in(100ms)); }) == Errc::busy);
+  CHECK(server.end() == support::LateReader::End::reset);
 }

@@ -13,6 +13,7 @@
 #include "addons/common/wake.hpp"
 #include "addons/support/blackhole.hpp"
 #include "addons/support/fake_server.hpp"
+#include "addons/support/late_reader.hpp"
 #include "catch.hpp"
 #include "support/says.hpp"
 
@@ -96,6 +97,18 @@ TEST_CASE("a write into a broken connection is an exception and no signal") {
   std::size_t count = 0;
   CHECK_THROWS_AS(socket.receive(&byte, 1, count, Deadline::in(1h)), Broken);
   CHECK_THROWS_AS([&] { for (;;) socket.send("x", Deadline::in(1h)); }(), Broken);
+}
+
+TEST_CASE("a connection that is given up drops what is on its way, one that is closed does not") {
+  support::LateReader server;
+  Socket abandoned{at(server.port()), 1, Deadline::in(1h)}, closed{at(server.port()), 1, Deadline::in(1h)};
+  abandoned.send("x", Deadline::in(1h));
+  closed.send("x", Deadline::in(1h));
+  abandoned.abandon();
+  closed.close();
+  CHECK_FALSE(abandoned.open());
+  CHECK(server.end() == support::LateReader::End::reset);
+  CHECK(server.end() == support::LateReader::End::closed);
 }
 
 TEST_CASE("a server that takes nothing more stops nobody") {

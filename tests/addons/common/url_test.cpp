@@ -93,9 +93,16 @@ TEST_CASE("a password may come from a file") {
   CHECK(read("redis://me:hush@host").secret() == "hush");
 }
 
-TEST_CASE("a password whose '/' or '?' is not written %XX is not taken for a port and a path, and not shown") {
-  for (const char* text : {"redis://me:12/hush@host", "redis://me:12?hush@host", "redis://me:12/x?hush@host:1", "redis://me:hush/12@host", "redis://:1/hush@host"})
-    CHECK_THROWS_WITH(read(text), says("***@host") && says("%2F") && !says("hush"));
-  CHECK(read("redis://host/a@b?x=c@d").path == "/a@b");
-  CHECK(Url{read("redis://host:1/a?x=c@d")}.take("x") == "c@d");
+TEST_CASE("a password whose '/' or '?' is not written %XX is not taken for a port, a path or an option, and nothing of it is shown") {
+  for (const char* text : {"redis://me:12/hush@host", "redis://me:12?hush@host", "redis://me:12/x?hush@host:1",
+                           "redis://me:hush/12@host", "redis://:1/hush@host",
+                           "redis://me:8/hush==@host", "redis://me/hush@host", "redis://me:hush/@x@host", "redis://me:1?hush=1@host", "redis://me:1?x=hush@host&y=1",
+                           "redis://me:pass@hush/x@host", "redis+unix://:1/hush@/run/socket"})
+    CHECK_THROWS_WITH(read(text), says("password") && says("%2F") && says("%40") && !says("hush") && !says("me:") && !says("host") && !says("run"));
+}
+
+TEST_CASE("an '@' in a path or an option is written %40") {
+  CHECK(read("redis://me:hush@host/a%40b?x=c%40d").path == "/a@b");
+  CHECK(Url{read("redis://host:1/a?x=c%40d")}.take("x") == "c@d");
+  CHECK(read("redis://me:1#2@3@host").shown() == "redis://me:***@host");
 }

@@ -3,12 +3,15 @@
 #include <sherlock/addons/redis_lock.hpp>
 
 #include <atomic>
+#include <filesystem>
 #include <thread>
 
 #include "addons/redis/scripts.hpp"
 #include "addons/support/failure_of.hpp"
 #include "addons/support/fake_server.hpp"
 #include "addons/support/keeps_time.hpp"
+#include "addons/support/late_reader.hpp"
+#include "addons/support/proxy.hpp"
 #include "addons/support/redis_server.hpp"
 #include "catch.hpp"
 #include "support/says.hpp"
@@ -64,6 +67,44 @@ TEST_CASE("connections that are cut between verbs, or while somebody waits, are 
   CHECK(waiter.held());
 }
 
+TEST_CASE("a name that leads to another primary now, while the old one lives on as a replica, is followed at once") {
+  REQUIRE_SERVER(RedisServer);
+  const RedisServer old, primary{RedisServer::On::port};
+  const support::TempDir directory;
+  const std::string name = directory / "name";
+  std::filesystem::create_symlink(old.socket(), name);
+  RedisLock one{"a", {}, "redis+unix://" + name}, two{"b", {}, "redis+unix://" + name};
+  one.acquire();
+  two.acquire();
+  one.release();
+  old.cli({"REPLICAOF", "127.0.0.1", std::to_string(primary.port())});
+  std::filesystem::remove(name);
+  std::filesystem::create_symlink(primary.socket(), name);
+  CHECK(one.try_acquire());
+  CHECK(primary.cli({"EXISTS", "sherlock:{" + one.key() + "}"}) == "1");
+  CHECK_FALSE(two.renew());
+}
+
+TEST_CASE("a server that takes no writes is asked on a new connection every time, one that only forgot its scripts is not") {
+  REQUIRE_SERVER(RedisServer);
+  const RedisServer server, primary{RedisServer::On::port};
+  RedisLock lock{"x", {}, server.url()};
+  lock.acquire();
+  lock.release();
+  const auto connections = [&] {  // that were ever made; one of them is redis-cli's
+    const std::string stats = server.cli({"INFO", "stats"}), name = "total_connections_received:";
+    return std::stol(stats.substr(stats.find(name) + name.size()));
+  };
+  const long before = connections();
+  server.cli({"SCRIPT", "FLUSH"});
+  lock.acquire();
+  lock.release();
+  CHECK(connections() == before + 2);
+  server.cli({"REPLICAOF", "127.0.0.1", std::to_string(primary.port())});
+  for (int i = 0; i < 2; ++i) CHECK_THROWS_WITH(lock.try_acquire(), says("name the primary") || says("LOADING"));
+  CHECK(connections() == before + 2 + 1 + 2 + 1);
+}
+
 TEST_CASE("whatever is asked twice, because its answer was lost, is done once") {
   REQUIRE_SERVER(RedisServer);
   const RedisServer server;
@@ -78,7 +119,7 @@ TEST_CASE("whatever is asked twice, because its answer was lost, is done once") 
   CHECK(again(sherlock::addons::redis::kAcquire, {"20000", "{}", "1", "100000"}) == "1\n" + fence + "\n0");
   CHECK(lock.renew());
   lock.release();
-  CHECK(again(sherlock::addons::redis::kRelease, {key, "100000"}) == "1");
+  CHECK(again(sherlock::addons::redis::kRelease, {key, "100000", ""}) == "1");
   RedisLock next{"x", {}, server.url()};
   next.acquire();
   CHECK_FALSE(next.abandoned());
@@ -86,6 +127,89 @@ TEST_CASE("whatever is asked twice, because its answer was lost, is done once") 
 
 TEST_CASE("an address that swallows everything is an exception in time, and so is one where nobody listens") {
   support::no_server_is_an_exception_in_time<RedisLock>(loopback);
+}
+
+TEST_CASE("a request that had no answer in time is dropped on its way, and not carried out when the network comes back") {
+  support::LateReader server;
+  RedisLock lock{"x", {.timeout = 0s}, loopback(server.port())};
+  CHECK(failure_of([&] { static_cast<void>(lock.try_acquire()); }).code() == Errc::busy);
+  CHECK(server.end() == support::LateReader::End::reset);
+}
+
+TEST_CASE("a release that had no answer, and was done, is one also when others had the lock since; one that came too late is none") {
+  REQUIRE_SERVER(RedisServer);
+  const RedisServer server;
+  support::Proxy proxy{server.socket()};
+  enum class Ours { released, abandoned, forgotten };
+  const auto ours = GENERATE(Ours::released, Ours::abandoned, Ours::forgotten);
+  const bool first = GENERATE(true, false);
+  const int others = GENERATE(0, 1, 2);
+  RedisLock lock{"x", {.timeout = 1s}, loopback(proxy.port())};
+  const std::string key = "sherlock:{" + lock.key() + "}";
+  const auto take = [&] {
+    RedisLock next{"x", {}, server.url()};
+    next.acquire();
+    return next.abandoned();
+  };
+  if (!first) {  // an older hold that was abandoned says nothing of ours
+    RedisLock older{"x", {}, server.url()};
+    older.acquire();
+    server.cli({"DEL", key});
+  }
+  lock.acquire();
+  REQUIRE(lock.abandoned() == !first);
+  proxy.refuse(true);
+  proxy.cut();
+  CHECK(failure_of([&] { lock.release(); }).code() == Errc::unavailable);
+  if (ours == Ours::abandoned) server.cli({"DEL", key});
+  if (ours == Ours::forgotten) server.cli({"FLUSHALL"});
+  if (ours == Ours::released) {  // it was on its way still
+    const auto& script = sherlock::addons::redis::kRelease;
+    CHECK(server.cli({"EVAL", std::string{script.text}, "2", key, key + ":past", server.cli({"GET", key}), key, "100000", ""}) == "1");
+  }
+  for (int i = 0; i < others; ++i) CHECK(take() == (ours == Ours::abandoned && i == 0));
+  proxy.refuse(false);
+  if (ours == Ours::released)
+    CHECK_NOTHROW(lock.release());
+  else
+    CHECK_THROWS_AS(lock.release(), sherlock::LockLostException);
+}
+
+TEST_CASE("a try that the server carries out after its hold was released takes nothing; the next one does") {
+  REQUIRE_SERVER(RedisServer);
+  const RedisServer server;
+  RedisLock lock{"x", {.expire = 20s}, server.url()};
+  const std::string key = "sherlock:{" + lock.key() + "}", past = key + ":past";
+  lock.acquire();
+  const std::string owner = server.cli({"GET", key});
+  lock.release();
+  const auto late = [&](std::vector<std::string> more = {}) {
+    std::vector<std::string> words{"EVALSHA", std::string{sherlock::addons::redis::kAcquire.name.view()}, "2", key, past, owner, "20000", "{}", "1", "100000"};
+    words.insert(words.end(), more.begin(), more.end());
+    return server.cli(words);
+  };
+  CHECK(late() == "0\n-1");
+  CHECK_FALSE(lock.locked());
+  CHECK(late({"again"}).starts_with("1\n"));
+  CHECK(server.cli({"DEL", key}) == "1");
+  CHECK(lock.try_acquire());
+}
+
+TEST_CASE("a grant that comes when its lease is over, over a hold that was lost, keeps no later try out", "[process]") {
+  REQUIRE_SERVER(RedisServer);
+  RedisServer server;
+  RedisLock lock{"x", {.expire = 400ms, .timeout = 10s}, server.url()};
+  lock.acquire();
+  server.cli({"DEL", "sherlock:{" + lock.key() + "}"});
+  server.stop();
+  std::jthread late{[&] {
+    while (lock.held()) std::this_thread::yield();
+    std::this_thread::sleep_for(400ms);  // the lease that is asked for meanwhile
+    server.resume();
+  }};
+  CHECK_FALSE(lock.try_acquire());
+  late.join();
+  CHECK(lock.try_acquire());
 }
 
 TEST_CASE("whatever a stranger answers is an exception in time, and takes no more memory than it is worth") {
@@ -127,6 +251,73 @@ TEST_CASE("a refusal that says nonsense about the holder's lease stops no waiter
     CHECK_THROWS_AS(lock.acquire(), sherlock::LockException);
     CHECK(std::chrono::steady_clock::now() - before < 8s);
   }
+}
+
+TEST_CASE("a server that says something else without end keeps no waiter past its timeout, before it listens and after") {
+  const std::string channel_of_x = "sherlock:{" + RedisLock{"x", {}, loopback(1)}.key() + "}";
+  const std::string subscribed = "*3\r\n$9\r\nsubscribe\r\n$" + std::to_string(channel_of_x.size()) + "\r\n" + channel_of_x + "\r\n:1\r\n";
+  for (const std::string& first : {std::string{"+OK\r\n"}, subscribed}) {
+    std::string flood;
+    for (int i = 0; i < 1000; ++i) flood += "+OK\r\n";
+    std::vector<std::jthread> flooding;  // so that others are answered
+    const support::FakeServer floods{[&](int fd, const std::string& heard) {
+      if (heard.find("EVAL") != std::string::npos) return support::FakeServer::say(fd, "*2\r\n:0\r\n:60000\r\n");
+      if (heard.find("\r\nSUBSCRIBE") == std::string::npos) return true;
+      if (!support::FakeServer::say(fd, first)) return false;
+      flooding.emplace_back([&flood, own = ::dup(fd)](const std::stop_token& stop) {
+        while (!stop.stop_requested() && (::send(own, flood.data(), flood.size(), MSG_NOSIGNAL | MSG_DONTWAIT) > 0 || errno == EAGAIN)) {
+        }
+        ::close(own);
+      });
+      return true;
+    }};
+    RedisLock lock{"x", {.timeout = 300ms}, loopback(floods.port())};
+    const auto before = std::chrono::steady_clock::now();
+    CHECK_THROWS_AS(lock.acquire(), sherlock::LockException);
+    CHECK(std::chrono::steady_clock::now() - before < 8s);
+  }
+}
+
+TEST_CASE("who waits for less than a second gives a server that does not let it listen no more than that") {
+  std::atomic<int> asked{0};
+  const support::FakeServer mute{[&](int fd, const std::string& heard) {
+    if (heard.find("EVAL") != std::string::npos) return support::FakeServer::say(fd, "*2\r\n:0\r\n:60000\r\n");
+    asked += heard.find("SUBSCRIBE") != std::string::npos;
+    return true;
+  }};
+  RedisLock lock{"x", {.timeout = 5s, .retry_interval = 10ms}, loopback(mute.port())};
+  for (int i = 0; i < 10 && asked < 2; ++i) {
+    asked = 0;
+    CHECK_FALSE(lock.try_acquire_for(500ms));
+  }
+  CHECK(asked >= 2);  // in one wait: it does not sit out its second
+}
+
+TEST_CASE("who waits for longer listens also where that takes longer than it is to the next try") {
+  REQUIRE_SERVER(RedisServer);
+  const RedisServer server;
+  support::Proxy proxy{server.socket()};
+  RedisLock holder{"x", {}, server.url()}, waiter{"x", {.timeout = 30s, .retry_interval = 10ms}, loopback(proxy.port())};
+  holder.acquire();
+  proxy.delay(100ms);
+  std::jthread waits{[&] { waiter.acquire(); }};
+  const auto ear = [&] {  // its number, if there is one
+    const std::string all = server.cli({"CLIENT", "LIST", "TYPE", "pubsub"});
+    return all.substr(0, all.find(' '));
+  };
+  const auto tries = [&] {
+    const std::string stats = server.cli({"INFO", "commandstats"}), name = "cmdstat_evalsha:calls=";
+    return std::stol(stats.substr(stats.find(name) + name.size()));
+  };
+  bool listens = false;
+  for (int i = 0; i < 10 && !listens; ++i) {
+    const std::string before = ear();
+    for (const long enough = tries() + 5; tries() < enough;) std::this_thread::yield();
+    listens = !before.empty() && ear() == before;
+  }
+  holder.release();
+  waits.join();
+  CHECK(listens);
 }
 
 TEST_CASE("a server that says one byte after the other is given up in time") {

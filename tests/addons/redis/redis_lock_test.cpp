@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <thread>
 
+#include "addons/support/fake_server.hpp"
 #include "addons/support/redis_server.hpp"
 #include "catch.hpp"
 #include "support/says.hpp"
@@ -75,14 +76,39 @@ TEST_CASE("fences go on when the server has forgotten everything, and when it ha
   CHECK(first > 1'700'000'000'000'000'000u);
   lock.release();
   lock.acquire();
-  CHECK(lock.fence() == first + 1);
+  CHECK(lock.fence() > first);
+  const auto second = lock.fence();
   server.cli({"SCRIPT", "FLUSH"});
   CHECK(lock.renew());
   server.cli({"FLUSHALL"});
   CHECK_FALSE(lock.renew());
   lock.acquire();
-  CHECK(lock.fence() > first + 1);
+  CHECK(lock.fence() > second);
   CHECK_FALSE(lock.abandoned());  // it is not known any more
+}
+
+TEST_CASE("fences go on where a server knows an older state than it did, and where its clock was set back, over every digit") {
+  REQUIRE_SERVER(RedisServer);
+  const RedisServer server;
+  RedisLock lock{"x", {}, server.url()};
+  const std::string past = key_of(lock) + ":past";
+  const auto fence = [&] {
+    lock.acquire();
+    const auto granted = lock.fence();
+    lock.release();
+    return granted;
+  };
+  const auto knew = fence();
+  fence();
+  const auto forgot = fence();
+  server.cli({"HSET", past, "fence", std::to_string(knew)});
+  CHECK(fence() > forgot);
+
+  for (const std::uint64_t ahead : {4'000'000'000'000'000'001u, 8'999'999'999'999'999'999u}) {
+    server.cli({"HSET", past, "fence", std::to_string(ahead)});
+    CHECK(fence() == ahead + 1);
+    CHECK(fence() == ahead + 2);
+  }
 }
 
 TEST_CASE("a key of a lock that is something else is damage, and says whose") {
@@ -188,6 +214,18 @@ TEST_CASE("users and passwords open the server, and are never shown") {
       CHECK_THAT(e.what(), says("127.0.0.1") && says("password") && !says("wrongpass1"));
     }
   }
+}
+
+TEST_CASE("a server that repeats the password is not quoted with it") {
+  REQUIRE_SERVER(RedisServer);
+  const RedisServer server{RedisServer::On::port, {"--rename-command", "AUTH", ""}};
+  const std::string password = GENERATE("hush1", std::string("hush2") + std::string(200, 'x'));
+  RedisLock lock{"x", {}, "redis://me:" + password + "@127.0.0.1:" + std::to_string(server.port())};
+  CHECK_THROWS_WITH(lock.try_acquire(), says("unknown command") && !says("hush"));
+
+  const support::FakeServer stranger = support::FakeServer::saying("-ERR no hush1hush1, but hush1\r\n");
+  RedisLock other{"x", {}, "redis://me:hush1@127.0.0.1:" + std::to_string(stranger.port())};
+  CHECK_THROWS_WITH(other.try_acquire(), says("no ******, but ***") && !says("hush"));
 }
 
 TEST_CASE("who may not listen polls, and still gets the lock") {
