@@ -116,7 +116,7 @@ TEST_CASE("a grant whose answer is lost where the waiter listens is asked for ag
     holder.release();
     waits.join();
     CHECK(waiter.held());
-    CHECK(waiter.fence() == fence + 1);
+    CHECK(waiter.fence() > fence);
     CHECK_FALSE(waiter.abandoned());
     CHECK(waiter.renew());
     waiter.release();
