@@ -126,12 +126,12 @@ class PostgresLock::Impl {
     return look(result, 0).holder;
   }
 
-  void wait(nanoseconds deadline, const std::stop_token& stop) {
+  void wait(const Claim& claim, nanoseconds deadline, const std::stop_token& stop) {
     if (stop.stop_requested()) return listener_.stop();
     try {
       if (!listener_.listening()) {
         // The look that must follow, for a release that came before we listened, is the try that BaseLock makes when we come back.
-        told_ = listener_.start(Deadline::in(kListening), stop);
+        told_ = listener_.start(to_listen(claim, deadline), stop);
         return;
       }
       told_ = listener_.wait(Deadline{std::min(deadline, held_until_)}, stop);
@@ -153,6 +153,13 @@ class PostgresLock::Impl {
   }
 
  private:
+  // Past the next try, which may come every few milliseconds, so that a slow server is listened to as well; but not past the end of the whole wait.
+  static Deadline to_listen(const Claim& claim, nanoseconds deadline) {
+    const nanoseconds whole = claim.answer_by();  // a second from now, or the end of the wait where that is later
+    const nanoseconds most = clock().monotonic() + kListening;
+    return Deadline{whole > most ? most : std::min(deadline, most)};
+  }
+
   Grant granted(const Result& result, const Claim& claim) {
     const auto fence = addons::read_number(text(result, 0, 0));
     const auto abandoned = number(result, 0, 1);
@@ -223,7 +230,7 @@ bool PostgresLock::do_locked(const Claim& claim) const {
 std::optional<Holder> PostgresLock::do_holder(const Claim& claim) const {
   return addons::guarded(name(), backend(), [&] { return impl_->holder(claim); });
 }
-void PostgresLock::do_wait(const Claim&, nanoseconds deadline, std::stop_token stop) { impl_->wait(deadline, stop); }
+void PostgresLock::do_wait(const Claim& claim, nanoseconds deadline, std::stop_token stop) { impl_->wait(claim, deadline, stop); }
 
 std::vector<LockInfo> PostgresLock::list(const Client& client) {
   return addons::guarded({}, "postgres", [&] {
