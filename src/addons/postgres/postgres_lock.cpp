@@ -4,12 +4,14 @@
 #include <fmt/core.h>
 
 #include <charconv>
+#include <mutex>
 #include <utility>
 
 #include <sherlock/clock.hpp>
 
 #include "addons/common/facts.hpp"
 #include "addons/common/failure.hpp"
+#include "addons/common/forks.hpp"
 #include "addons/postgres/listener.hpp"
 #include "addons/postgres/server.hpp"
 
@@ -109,7 +111,19 @@ class PostgresLock::Impl {
     return granted(result, claim);
   }
 
-  bool release(const Claim& claim) { return release(claim.owner.text(), Deadline{claim.answer_by()}); }
+  bool release(const Claim& claim) {
+    const std::string owner = claim.owner.text();
+    const Deadline deadline{claim.answer_by()};
+    bool in_doubt = begin_release(owner);
+    if (release(owner, deadline, &in_doubt)) return true;
+    if (!in_doubt) return false;
+    // One that had no answer may have been carried out, and others may have had the lock and let it go since: then the table does not remember ours. If they came
+    // because our lease was over, our caller knows that.
+    const Result last = server_->run(Verb::last, {names_.key}, 2, deadline);
+    if (!yes(last)) return false;
+    const auto fence = addons::read_number(text(last, 0, 0));
+    return fence && *fence > claim.fence && number(last, 0, 1) == 0;
+  }
 
   bool renew(const Claim& claim) {
     const std::string owner = claim.owner.text();
@@ -170,8 +184,14 @@ class PostgresLock::Impl {
     return {.fence = *fence, .abandoned = *abandoned == 1};
   }
 
-  bool release(const std::string& owner, Deadline deadline) {
-    return yes(server_->run(Verb::release, {names_.key, owner, names_.hash_text, names_.channel}, 1, deadline));
+  bool release(const std::string& owner, Deadline deadline, bool* asked_twice = nullptr) {
+    return yes(server_->run(Verb::release, {names_.key, owner, names_.hash_text, names_.channel}, 1, deadline, asked_twice));
+  }
+
+  // Whether a release of this hold was asked for before: only one that had no answer is asked again.
+  bool begin_release(const std::string& owner) {
+    const std::lock_guard guard{addons::shared()};
+    return std::exchange(releasing_, owner) == owner;
   }
 
   bool yes(const Result& result) const {
@@ -197,6 +217,7 @@ class PostgresLock::Impl {
   const std::shared_ptr<addons::postgres::Server> server_;
   const Names names_;
   addons::LeaseEnd lease_end_;
+  std::string releasing_;  // owner whose release was asked for last; with shared() held
   // Of do_acquire and do_wait, of which one runs at a time.
   Listener listener_;
   bool told_ = false;         // of a release since the last try, or the try is to be the listener's for another reason

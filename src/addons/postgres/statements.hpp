@@ -24,8 +24,8 @@
 
 namespace sherlock::addons::postgres {
 
-enum class Verb { acquire, take, release, renew, locked, look, page };
-inline constexpr std::size_t kVerbs = 7;
+enum class Verb { acquire, take, release, renew, locked, look, page, last };
+inline constexpr std::size_t kVerbs = 8;
 
 // In each, {T} is the table.
 inline constexpr std::array<const char*, kVerbs> kStatements{
@@ -72,6 +72,9 @@ FROM {T} WHERE key = $1)",
     R"(SELECT key, (NOT released AND expires > clock_timestamp())::int, fence, note, floor(extract(epoch FROM since) * 1000)::bigint,
   CASE WHEN isfinite(expires) THEN ceil(extract(epoch FROM expires - clock_timestamp()) * 1000)::bigint ELSE -1 END, null::bigint
 FROM {T} WHERE key > $1 ORDER BY key LIMIT 200)",
+
+    // $1 key. {fence, abandoned} of the last grant, or no row.
+    R"(SELECT fence, abandoned::int FROM {T} WHERE key = $1)",
 };
 
 // Two processes may find the table missing at once: one makes it. {L} is a number that both know.

@@ -103,6 +103,35 @@ TEST_CASE("a release whose answer is lost is done, though somebody else has the 
   }
 }
 
+TEST_CASE("a release that had no answer in time and was carried out is done, though others have had the lock and let it go when it is asked again", "[process]") {
+  REQUIRE_SERVER(PostgresServer);
+  const PostgresServer server{PostgresServer::On::port};
+  server.sql("CREATE ROLE locks LOGIN SUPERUSER PASSWORD 'x'");
+  support::Proxy proxy{server.port()};
+  PostgresLock holder{"x", {.timeout = 1s}, "postgresql://locks:x@127.0.0.1:" + std::to_string(proxy.port()) + "/postgres"}, other{"x", {.timeout = 20s}, server.url()};
+  const auto in_doubt = [&] {
+    holder.acquire();
+    holder.release();  // from here on the server knows the statement, which is one request then
+    holder.acquire();
+    proxy.hold(true);
+    CHECK(failure_of([&] { holder.release(); }).code() == Errc::busy);
+    proxy.heal();
+    other.acquire();  // it was carried out
+  };
+  in_doubt();
+  for (int i = 0; i < 2; ++i) {
+    other.release();
+    other.acquire();
+  }
+  other.release();
+  CHECK_NOTHROW(holder.release());
+  // But where the hold before the last was not released, it may have been ours.
+  in_doubt();
+  other.release();
+  server.sql("UPDATE sherlock_locks SET abandoned = true");
+  CHECK_THROWS_AS(holder.release(), sherlock::LockLostException);
+}
+
 TEST_CASE("a grant whose answer is lost where the waiter listens is asked for again, and is the same", "[process]") {
   REQUIRE_SERVER(PostgresServer);
   const PostgresServer server{PostgresServer::On::port};
