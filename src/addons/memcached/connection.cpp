@@ -147,8 +147,8 @@ std::string Connection::written() {
   return bytes;
 }
 
-// With --auth-file, the first thing that a server wants is a `set` of user and password, under any key. Without, that is an item which anybody may read: it is asked
-// first whether it wants any.
+// With --auth-file, the first thing that a server wants is a `set` of user and password, under any key. Without, that is an item which anybody may read: it is
+// asked first whether it wants any.
 void Connection::greet(const Url& url, Deadline deadline) {
   const std::string secret = url.secret();
   if (secret.empty() && url.user.empty()) return;

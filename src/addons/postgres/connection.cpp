@@ -51,8 +51,8 @@ int wait_for(int fd, short events, Deadline deadline, int wake) {
   }
 }
 
-// For a loop that waits for something to come: a server that does not stop talking ends no wait_for() by its deadline. What is there when the deadline has come (we
-// may have been stopped meanwhile) is looked at once.
+// For a loop that waits for something to come: a server that does not stop talking ends no wait_for() by its deadline. What is there when the deadline has come
+// (we may have been stopped meanwhile) is looked at once.
 class LastTurn {
  public:
   // Of the next turn: whether there is none.

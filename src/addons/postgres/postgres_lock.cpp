@@ -117,8 +117,8 @@ class PostgresLock::Impl {
     bool in_doubt = begin_release(owner);
     if (release(owner, deadline, &in_doubt)) return true;
     if (!in_doubt) return false;
-    // One that had no answer may have been carried out, and others may have had the lock and let it go since: then the table does not remember ours. If they came
-    // because our lease was over, our caller knows that.
+    // One that had no answer may have been carried out, and others may have had the lock and let it go since: then the table does not remember ours. If they
+    // came because our lease was over, our caller knows that.
     const Result last = server_->run(Verb::last, {names_.key}, 2, deadline);
     if (!yes(last)) return false;
     const auto fence = addons::read_number(text(last, 0, 0));

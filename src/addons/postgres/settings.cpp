@@ -87,7 +87,8 @@ Settings::Settings(std::string_view url) {
   const std::string form = "a client is postgresql://[USER[:PASSWORD]@][HOST][:PORT][/DATABASE][?OPTION=VALUE&...], with %XX for special characters";
   if (!url.starts_with("postgresql://") && !url.starts_with("postgres://")) refuse("this is no address of a postgres server: " + form);
   if (url.size() > kLongest || url.find('\0') != std::string_view::npos) refuse("this is no address of a postgres server: it is too long, or has a NUL in it");
-  const std::string split_password = "this is no address of a postgres server: '/', '?', '#' and '@' in a password are written %2F, %3F, %23 and %40, and '@' elsewhere %40 as well; ";
+  const std::string split_password =
+      "this is no address of a postgres server: '/', '?', '#' and '@' in a password are written %2F, %3F, %23 and %40, and '@' elsewhere %40 as well; ";
   if (splits_password(url)) refuse(split_password + form);
   std::string rest{url};
   const std::string table = take(rest, "table").value_or("sherlock_locks");

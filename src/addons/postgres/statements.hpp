@@ -35,8 +35,8 @@ inline constexpr std::array<const char*, kVerbs> kStatements{
 won AS (INSERT INTO {T} AS had (key, fence, owner, released, done, abandoned, expires, since, note)
   SELECT $1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint * 1000, $2, false, '', false,
     coalesce(clock_timestamp() + $3::bigint * interval '1 millisecond', 'infinity'), clock_timestamp(), $4::bytea WHERE NOT EXISTS (SELECT FROM held)
-  ON CONFLICT (key) DO UPDATE SET fence = CASE WHEN had.owner = excluded.owner THEN had.fence ELSE greatest(had.fence + 1, excluded.fence) END, owner = excluded.owner, released = false,
-    done = CASE WHEN had.done = excluded.owner THEN '' ELSE had.done END,
+  ON CONFLICT (key) DO UPDATE SET fence = CASE WHEN had.owner = excluded.owner THEN had.fence ELSE greatest(had.fence + 1, excluded.fence) END,
+    owner = excluded.owner, released = false, done = CASE WHEN had.done = excluded.owner THEN '' ELSE had.done END,
     abandoned = CASE WHEN had.owner = excluded.owner THEN had.abandoned ELSE NOT had.released END, expires = excluded.expires, since = excluded.since,
     note = excluded.note WHERE had.released OR had.expires <= clock_timestamp() OR had.owner = excluded.owner
   RETURNING fence, abandoned)
@@ -45,8 +45,8 @@ UNION ALL SELECT null, null, CASE WHEN isfinite(expires) THEN ceil(extract(epoch
 
     // As acquire, by a waiter that was told of a release: it knows that there is a row, and not yet who has it. A row {fence, abandoned}; or none, and acquire
     // says why. It is apart because a hand-off is mostly what the server's processes do with cold caches: this takes two thirds of what acquire takes.
-    R"(UPDATE {T} SET fence = greatest(fence + 1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint * 1000), owner = $2, released = false, abandoned = NOT released,
-  expires = coalesce(clock_timestamp() + $3::bigint * interval '1 millisecond', 'infinity'), since = clock_timestamp(), note = $4::bytea
+    R"(UPDATE {T} SET fence = greatest(fence + 1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint * 1000), owner = $2, released = false,
+  abandoned = NOT released, expires = coalesce(clock_timestamp() + $3::bigint * interval '1 millisecond', 'infinity'), since = clock_timestamp(), note = $4::bytea
 WHERE key = $1 AND owner <> $2 AND (released OR expires <= clock_timestamp()) RETURNING fence, abandoned::int)",
 
     // $1 key, $2 owner, $3 hash, $4 channel. A row where it was the owner's, and is released now or was before, even if somebody else has it by now: then what

@@ -103,12 +103,13 @@ TEST_CASE("a release whose answer is lost is done, though somebody else has the 
   }
 }
 
-TEST_CASE("a release that had no answer in time and was carried out is done, though others have had the lock and let it go when it is asked again", "[process]") {
+TEST_CASE("a release that had no answer in time and was carried out is done, though others have had the lock when it is asked again", "[process]") {
   REQUIRE_SERVER(PostgresServer);
   const PostgresServer server{PostgresServer::On::port};
   server.sql("CREATE ROLE locks LOGIN SUPERUSER PASSWORD 'x'");
   support::Proxy proxy{server.port()};
-  PostgresLock holder{"x", {.timeout = 1s}, "postgresql://locks:x@127.0.0.1:" + std::to_string(proxy.port()) + "/postgres"}, other{"x", {.timeout = 20s}, server.url()};
+  PostgresLock holder{"x", {.timeout = 1s}, "postgresql://locks:x@127.0.0.1:" + std::to_string(proxy.port()) + "/postgres"};
+  PostgresLock other{"x", {.timeout = 20s}, server.url()};
   const auto in_doubt = [&] {
     holder.acquire();
     holder.release();  // from here on the server knows the statement, which is one request then
@@ -321,8 +322,8 @@ TEST_CASE("a server that says one byte after the other is given up in time") {
 
 namespace {
 
-// A server on which somebody else has every lock, for a minute. `listened` is told of each request on a connection that says LISTEN, from that one on: true if it
-// has dealt with it.
+// A server on which somebody else has every lock, for a minute. `listened` is told of each request on a connection that says LISTEN, from that one on: true if
+// it has dealt with it.
 support::FakeServer held_by_somebody(std::function<bool(int fd, const std::string& heard)> listened) {
   struct State {
     int heard = 0;

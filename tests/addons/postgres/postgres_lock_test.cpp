@@ -274,14 +274,16 @@ TEST_CASE("what makes no sense in a URL is refused when it is configured, before
 
 TEST_CASE("a password with a letter that wants %XX is refused when it is configured, and no part of it is shown") {
   // Of which libpq would make a host or a database of that name.
-  for (const char* url : {"postgresql://bob:hunter/2secret@h/db", "postgresql://bob:hunter@2secret@h/db", "postgresql://bob:hunter@/2secret@h", "postgresql://bob:hunter@h/2secret@h",
-                          "postgresql://bob:1/2secret@h/db?table=x", "postgresql://bob:hunter/2secret@h?user=x@y", "postgresql://bob:hunter/2secret", "postgres://bob:hunter?application_name=2secret",
-                          "postgresql://bob:1/?table=2secret@h", "postgresql://bob:hunter#/2secret@h", "postgresql://hunter/2secret@h", "postgresql://bob:x@h,hunter@2secret"}) {
+  for (const char* url : {"postgresql://bob:hunter/2secret@h/db", "postgresql://bob:hunter@2secret@h/db", "postgresql://bob:hunter@/2secret@h",
+                          "postgresql://bob:hunter@h/2secret@h", "postgresql://bob:1/2secret@h/db?table=x", "postgresql://bob:hunter/2secret@h?user=x@y",
+                          "postgresql://bob:hunter/2secret", "postgres://bob:hunter?application_name=2secret", "postgresql://bob:1/?table=2secret@h",
+                          "postgresql://bob:hunter#/2secret@h", "postgresql://hunter/2secret@h", "postgresql://bob:x@h,hunter@2secret"}) {
     INFO(url);
     CHECK_THROWS_WITH(PostgresLock::connect(url), (says("%XX") || says("small letters")) && !says("hunter") && !says("2secret"));
   }
   CHECK_THROWS_WITH(PostgresLock::connect("postgresql://bob:hunter/2@h"), says("'/', '?', '#' and '@' in a password are written %2F, %3F, %23 and %40"));
-  for (const char* url : {"postgresql://bob:hunter%2F2%40%3f%23secret@h:1,i:2/db", "postgresql://bob:hunter#2?table=secret@h:1,i:2/db?options=a@b/c@d", "postgresql://bob@h:1,i:2/db?password=hunter@/2secret@h"})
+  for (const char* url : {"postgresql://bob:hunter%2F2%40%3f%23secret@h:1,i:2/db", "postgresql://bob:hunter#2?table=secret@h:1,i:2/db?options=a@b/c@d",
+                          "postgresql://bob@h:1,i:2/db?password=hunter@/2secret@h"})
     CHECK(PostgresLock::Client{url}.text() == "postgresql://bob:***@h,i:1,2/db");
   CHECK(PostgresLock::Client{"postgresql:///db?host=@abstract&user=a@b"}.text() == "postgresql://a@b@@abstract/db");
   CHECK(PostgresLock::Client{"postgresql://%2Frun%2Fa%40b/db"}.text() == "postgresql:///run/a@b/db");
