@@ -117,12 +117,12 @@ class ElasticsearchLock::Impl {
  private:
   // What the document of the next hold is.
   static Document successor(const Sight& seen, const std::string& owner) {
-    if (!seen.found()) {
-      const auto wall = clock().wall().time_since_epoch() / nanoseconds{1};
-      return {.owner = owner, .held = true, .fence = static_cast<std::uint64_t>(wall), .fence_unsure = true, .abandoned = false, .ttl = {}, .note = {}, .since = 0};
-    }
+    // The clock goes on where the index has forgotten grants.
+    const auto wall = static_cast<std::uint64_t>(std::max<std::int64_t>(clock().wall().time_since_epoch() / nanoseconds{1}, 1));
+    if (!seen.found()) return {.owner = owner, .held = true, .fence = wall, .fence_unsure = true, .abandoned = false, .ttl = {}, .note = {}, .since = 0};
     const Document& last = seen.found()->document;
-    return {.owner = owner, .held = true, .fence = last.fence + 1, .fence_unsure = last.fence_unsure, .abandoned = last.held, .ttl = {}, .note = {}, .since = 0};
+    const std::uint64_t fence = std::max(last.fence + 1, wall);
+    return {.owner = owner, .held = true, .fence = fence, .fence_unsure = last.fence_unsure, .abandoned = last.held, .ttl = {}, .note = {}, .since = 0};
   }
 
   // Raises the fence where the lock was removed before and had larger ones; whether it did. To be asked when there is a document: whatever was removed before

@@ -147,10 +147,16 @@ std::string Connection::written() {
   return bytes;
 }
 
-// With --auth-file, the first thing that a server hears is a `set` of user and password, under any key.
+// With --auth-file, the first thing that a server wants is a `set` of user and password, under any key. Without, that is an item which anybody may read: it is
+// asked first whether it wants any.
 void Connection::greet(const Url& url, Deadline deadline) {
   const std::string secret = url.secret();
   if (secret.empty() && url.user.empty()) return;
+  socket_.send("version\r\n", deadline);
+  const std::string wants = receive(deadline, &length_of_line);
+  if (wants.starts_with("VERSION "))
+    throw Failure{Errc::unavailable, "it wants no password, and was told none: start it with --auth-file, or leave user and password out"};
+  if (!wants.starts_with("CLIENT_ERROR unauthenticated")) throw_line(wants.substr(0, wants.size() - 2));
   const std::string words = url.user + ' ' + secret;
   memcached_set(client_.library, "sherlock", 8, words.data(), words.size(), 0, 0);
   std::string request = written();

@@ -45,10 +45,22 @@ int wait_for(int fd, short events, Deadline deadline, int wake) {
     if (ready < 0 && errno != EINTR) throw Failure{Errc::system, "poll", {errno, std::generic_category()}};
     if (ready == 0 && deadline.passed()) return 0;
     if (ready <= 0) continue;
-    if (polled[0].revents) return polled[0].revents;
-    return -1;
+    // Whoever says too much does not keep us from hearing that we are to stop.
+    if (wake >= 0 && polled[1].revents) return -1;
+    return polled[0].revents;
   }
 }
+
+// For a loop that waits for something to come: a server that does not stop talking ends no wait_for() by its deadline. What is there when the deadline has come
+// (we may have been stopped meanwhile) is looked at once.
+class LastTurn {
+ public:
+  // Of the next turn: whether there is none.
+  bool was(Deadline deadline) { return std::exchange(late_, deadline.passed()); }
+
+ private:
+  bool late_ = false;
+};
 
 }  // namespace
 
@@ -91,8 +103,9 @@ void Connection::open(const Settings::Keywords& host, Deadline deadline) {
   if (!connection_) throw std::bad_alloc{};
   PQsetNoticeProcessor(connection_, [](void*, const char*) {}, nullptr);  // it would be written to stderr
   auto wants = PGRES_POLLING_WRITING;
+  LastTurn last;
   while (PQstatus(connection_) != CONNECTION_BAD && wants != PGRES_POLLING_OK && wants != PGRES_POLLING_FAILED) {
-    if (wait_for(PQsocket(connection_), wants == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline, -1) == 0)
+    if (last.was(deadline) || wait_for(PQsocket(connection_), wants == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline, -1) == 0)
       throw Failure{Errc::busy, "no answer in time; is the address right, and nothing in the way?"};
     wants = PQconnectPoll(connection_);
   }
@@ -162,7 +175,7 @@ void Connection::send(const std::string& sql) {
 
 std::optional<Result> Connection::receive(Deadline deadline, int wake) {
   Result last;
-  for (;;) {
+  for (LastTurn turn;;) {
     while (!PQisBusy(connection_)) {
       Result next{PQgetResult(connection_)};
       if (PQstatus(connection_) == CONNECTION_BAD) broken();
@@ -173,16 +186,16 @@ std::optional<Result> Connection::receive(Deadline deadline, int wake) {
         throw Broken{Errc::damaged, "this is no answer of a PostgreSQL server"};  // COPY, of which there would be no end
       if (!last || !is_error(*last)) last = std::move(next);
     }
-    if (!take_in(deadline, wake)) return std::nullopt;
+    if (turn.was(deadline) || !take_in(deadline, wake)) return std::nullopt;
   }
 }
 
 bool Connection::notified(const std::string& channel, Deadline deadline, int wake) {
-  for (;;) {
-    bytes_ = 0;
+  for (LastTurn turn;;) {
+    bytes_ = 0;  // of an hour's wait they may be many
     while (const std::unique_ptr<PGnotify, decltype(&PQfreemem)> one{PQnotifies(connection_), &PQfreemem})
       if (channel == one->relname) return true;
-    if (!take_in(deadline, wake)) return false;
+    if (turn.was(deadline) || !take_in(deadline, wake)) return false;
   }
 }
 

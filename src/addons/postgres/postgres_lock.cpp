@@ -4,12 +4,14 @@
 #include <fmt/core.h>
 
 #include <charconv>
+#include <mutex>
 #include <utility>
 
 #include <sherlock/clock.hpp>
 
 #include "addons/common/facts.hpp"
 #include "addons/common/failure.hpp"
+#include "addons/common/forks.hpp"
 #include "addons/postgres/listener.hpp"
 #include "addons/postgres/server.hpp"
 
@@ -109,7 +111,19 @@ class PostgresLock::Impl {
     return granted(result, claim);
   }
 
-  bool release(const Claim& claim) { return release(claim.owner.text(), Deadline{claim.answer_by()}); }
+  bool release(const Claim& claim) {
+    const std::string owner = claim.owner.text();
+    const Deadline deadline{claim.answer_by()};
+    bool in_doubt = begin_release(owner);
+    if (release(owner, deadline, &in_doubt)) return true;
+    if (!in_doubt) return false;
+    // One that had no answer may have been carried out, and others may have had the lock and let it go since: then the table does not remember ours. If they
+    // came because our lease was over, our caller knows that.
+    const Result last = server_->run(Verb::last, {names_.key}, 2, deadline);
+    if (!yes(last)) return false;
+    const auto fence = addons::read_number(text(last, 0, 0));
+    return fence && *fence > claim.fence && number(last, 0, 1) == 0;
+  }
 
   bool renew(const Claim& claim) {
     const std::string owner = claim.owner.text();
@@ -126,12 +140,12 @@ class PostgresLock::Impl {
     return look(result, 0).holder;
   }
 
-  void wait(nanoseconds deadline, const std::stop_token& stop) {
+  void wait(const Claim& claim, nanoseconds deadline, const std::stop_token& stop) {
     if (stop.stop_requested()) return listener_.stop();
     try {
       if (!listener_.listening()) {
         // The look that must follow, for a release that came before we listened, is the try that BaseLock makes when we come back.
-        told_ = listener_.start(Deadline::in(kListening), stop);
+        told_ = listener_.start(to_listen(claim, deadline), stop);
         return;
       }
       told_ = listener_.wait(Deadline{std::min(deadline, held_until_)}, stop);
@@ -153,6 +167,13 @@ class PostgresLock::Impl {
   }
 
  private:
+  // Past the next try, which may come every few milliseconds, so that a slow server is listened to as well; but not past the end of the whole wait.
+  static Deadline to_listen(const Claim& claim, nanoseconds deadline) {
+    const nanoseconds whole = claim.answer_by();  // a second from now, or the end of the wait where that is later
+    const nanoseconds most = clock().monotonic() + kListening;
+    return Deadline{whole > most ? most : std::min(deadline, most)};
+  }
+
   Grant granted(const Result& result, const Claim& claim) {
     const auto fence = addons::read_number(text(result, 0, 0));
     const auto abandoned = number(result, 0, 1);
@@ -163,8 +184,14 @@ class PostgresLock::Impl {
     return {.fence = *fence, .abandoned = *abandoned == 1};
   }
 
-  bool release(const std::string& owner, Deadline deadline) {
-    return yes(server_->run(Verb::release, {names_.key, owner, names_.hash_text, names_.channel}, 1, deadline));
+  bool release(const std::string& owner, Deadline deadline, bool* asked_twice = nullptr) {
+    return yes(server_->run(Verb::release, {names_.key, owner, names_.hash_text, names_.channel}, 1, deadline, asked_twice));
+  }
+
+  // Whether a release of this hold was asked for before: only one that had no answer is asked again.
+  bool begin_release(const std::string& owner) {
+    const std::lock_guard guard{addons::shared()};
+    return std::exchange(releasing_, owner) == owner;
   }
 
   bool yes(const Result& result) const {
@@ -190,6 +217,7 @@ class PostgresLock::Impl {
   const std::shared_ptr<addons::postgres::Server> server_;
   const Names names_;
   addons::LeaseEnd lease_end_;
+  std::string releasing_;  // owner whose release was asked for last; with shared() held
   // Of do_acquire and do_wait, of which one runs at a time.
   Listener listener_;
   bool told_ = false;         // of a release since the last try, or the try is to be the listener's for another reason
@@ -223,7 +251,7 @@ bool PostgresLock::do_locked(const Claim& claim) const {
 std::optional<Holder> PostgresLock::do_holder(const Claim& claim) const {
   return addons::guarded(name(), backend(), [&] { return impl_->holder(claim); });
 }
-void PostgresLock::do_wait(const Claim&, nanoseconds deadline, std::stop_token stop) { impl_->wait(deadline, stop); }
+void PostgresLock::do_wait(const Claim& claim, nanoseconds deadline, std::stop_token stop) { impl_->wait(claim, deadline, stop); }
 
 std::vector<LockInfo> PostgresLock::list(const Client& client) {
   return addons::guarded({}, "postgres", [&] {

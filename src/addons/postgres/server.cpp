@@ -42,7 +42,7 @@ std::unique_ptr<Connection> Server::connect(Deadline deadline) const { return st
 
 // What `call` asks of a connection, on an idle one, or a new one where that broke. What goes wrong has the server's address.
 template <class Call>
-Result Server::answer(Deadline deadline, Call call) {
+Result Server::answer(Deadline deadline, bool* asked_twice, Call call) {
   try {
     for (int broken = 0;;) {
       std::unique_ptr<Connection> connection = idle_.take();
@@ -58,6 +58,7 @@ Result Server::answer(Deadline deadline, Call call) {
         idle_.give_back(std::move(connection));
         return result;
       } catch (const Broken&) {
+        if (asked_twice) *asked_twice = true;
         // One that lay idle may have broken long ago: that says nothing of the server.
         if (fresh && ++broken == kMostBroken) throw;
       }
@@ -73,8 +74,8 @@ void Server::create(Connection& connection, Deadline deadline) const {
   if (is_error(*result)) connection.throw_error(*result);
 }
 
-Result Server::run(Verb verb, std::initializer_list<Argument> arguments, int columns, Deadline deadline) {
-  Result result = answer(deadline, [&](Connection& connection) {
+Result Server::run(Verb verb, std::initializer_list<Argument> arguments, int columns, Deadline deadline, bool* asked_twice) {
+  Result result = answer(deadline, asked_twice, [&](Connection& connection) {
     return connection.run(verb, statement(verb), std::span{arguments.begin(), arguments.size()}, deadline);
   });
   if (PQresultStatus(result.get()) != PGRES_TUPLES_OK || PQnfields(result.get()) != columns) bad_answer();
@@ -82,7 +83,7 @@ Result Server::run(Verb verb, std::initializer_list<Argument> arguments, int col
 }
 
 std::size_t Server::clean(Deadline deadline) {
-  const Result result = answer(deadline, [&](Connection& connection) { return connection.ask(replaced(kClean, "{T}", settings_.table()), deadline); });
+  const Result result = answer(deadline, nullptr, [&](Connection& connection) { return connection.ask(replaced(kClean, "{T}", settings_.table()), deadline); });
   if (PQntuples(result.get()) != 1 || PQnfields(result.get()) != 1) bad_answer();
   const auto count = read_number(PQgetvalue(result.get(), 0, 0));
   if (!count) bad_answer();

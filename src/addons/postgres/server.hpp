@@ -25,7 +25,8 @@ class Server {
 
   // The rows that the server answers, of `columns` columns; never an error of its own, which is a Failure. Asked again on a new connection where one broke:
   // whatever is asked must bear that. A table that is missing is made.
-  Result run(Verb verb, std::initializer_list<Argument> arguments, int columns, Deadline deadline);
+  // `asked_twice` becomes true where a connection broke: then it may have been done in between.
+  Result run(Verb verb, std::initializer_list<Argument> arguments, int columns, Deadline deadline, bool* asked_twice = nullptr);
   // Of a verb, for this table.
   const std::string& statement(Verb verb) const { return statements_[static_cast<std::size_t>(verb)]; }
   // How many rows went.
@@ -39,7 +40,7 @@ class Server {
 
  private:
   template <class Call>
-  Result answer(Deadline deadline, Call call);
+  Result answer(Deadline deadline, bool* asked_twice, Call call);
   void create(Connection& connection, Deadline deadline) const;
 
   const Settings settings_;

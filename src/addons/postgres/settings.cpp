@@ -20,11 +20,25 @@ constexpr const char* kBackend = "postgres";
 constexpr std::size_t kLongest = 4096;
 constexpr int kPort = 5432;
 
+// Where the options begin, as libpq reads it: a '?' before the '@' is of the password.
+std::size_t query_of(std::string_view url) {
+  const auto who = url.find_first_of("@/", url.find("://") + 3);
+  return url.find('?', who != std::string_view::npos && url[who] == '@' ? who : 0);
+}
+
+// Whether libpq would take a part of a password for something else, and look for a host of that name: one '@' ends who it is, and none comes after a '/'.
+// What is meant by the rest nobody knows.
+bool splits_password(std::string_view url) {
+  const std::string_view rest = url.substr(0, query_of(url)).substr(url.find("://") + 3);
+  const auto last = rest.rfind('@');
+  return last != std::string_view::npos && rest.find_first_of("@/") != last;
+}
+
+bool are_ports(const std::string& list) { return list.find_first_not_of("0123456789,") == std::string::npos; }
+
 // Takes an option of ours out of a URL, so that libpq, which refuses those that it does not know, can read the rest.
 std::optional<std::string> take(std::string& url, std::string_view option) {
-  // A '?' before the '@' is of the password.
-  const auto who = url.find_first_of("@/", url.find("://") + 3);
-  const auto query = url.find('?', who != std::string::npos && url[who] == '@' ? who : 0);
+  const auto query = query_of(url);
   for (auto from = query; from != std::string::npos; from = url.find('&', from + 1)) {
     const auto begin = from + 1, end = std::min(url.find('&', begin), url.size());
     const std::string_view one = std::string_view{url}.substr(begin, end - begin);
@@ -73,6 +87,9 @@ Settings::Settings(std::string_view url) {
   const std::string form = "a client is postgresql://[USER[:PASSWORD]@][HOST][:PORT][/DATABASE][?OPTION=VALUE&...], with %XX for special characters";
   if (!url.starts_with("postgresql://") && !url.starts_with("postgres://")) refuse("this is no address of a postgres server: " + form);
   if (url.size() > kLongest || url.find('\0') != std::string_view::npos) refuse("this is no address of a postgres server: it is too long, or has a NUL in it");
+  const std::string split_password =
+      "this is no address of a postgres server: '/', '?', '#' and '@' in a password are written %2F, %3F, %23 and %40, and '@' elsewhere %40 as well; ";
+  if (splits_password(url)) refuse(split_password + form);
   std::string rest{url};
   const std::string table = take(rest, "table").value_or("sherlock_locks");
 
@@ -84,12 +101,15 @@ Settings::Settings(std::string_view url) {
     if (option->val) given_.emplace_back(option->keyword, option->val);
   const std::string user = value("user", nullptr), port = value("port", nullptr), database = value("dbname", nullptr);
   const std::string host = value("host", nullptr), password = value("password", nullptr);
+  if (!are_ports(port)) refuse(split_password + "a port is a number; " + form);  // more likely the beginning of a password
   shown_ = printable(fmt::format("postgresql://{}{}{}{}{}{}", user, password.empty() ? "" : ":***", user.empty() && password.empty() ? "" : "@", host,
                                  port.empty() ? "" : ":" + port, database.empty() ? "" : "/" + database), 400);
 
   const auto dot = table.find('.');
   const std::string schema = dot == std::string::npos ? "public" : table.substr(0, dot), name = dot == std::string::npos ? table : table.substr(dot + 1);
-  if (!is_identifier(schema) || !is_identifier(name)) refuse(fmt::format("{}: table={} is no [schema.]name of small letters, digits and '_'", shown_, printable(table)));
+  // With an '@' it may be the end of a password with a '?'.
+  const std::string text = table.find('@') == std::string::npos ? "=" + printable(table) : "";
+  if (!is_identifier(schema) || !is_identifier(name)) refuse(fmt::format("{}: table{} is no [schema.]name of small letters, digits and '_'", shown_, text));
   table_ = fmt::format("\"{}\".\"{}\"", schema, name);
 }
 

@@ -3,7 +3,8 @@
 //
 // A row per lock:
 //   key        the lock
-//   fence      of the last grant. The first one is the server's clock in nanoseconds, each grant adds one
+//   fence      of the last grant. Each is the server's clock in nanoseconds, or one more than the last where that is not larger: so it grows though the table
+//              comes back from a backup, or a standby without the last rows takes over, as long as the clock goes on
 //   owner      of the last grant
 //   released   the last hold was released. Not held is who was released or has expired
 //   done       owner of the hold that was released last, which may be one before: whoever asks again has its answer
@@ -23,8 +24,8 @@
 
 namespace sherlock::addons::postgres {
 
-enum class Verb { acquire, take, release, renew, locked, look, page };
-inline constexpr std::size_t kVerbs = 7;
+enum class Verb { acquire, take, release, renew, locked, look, page, last };
+inline constexpr std::size_t kVerbs = 8;
 
 // In each, {T} is the table.
 inline constexpr std::array<const char*, kVerbs> kStatements{
@@ -34,8 +35,8 @@ inline constexpr std::array<const char*, kVerbs> kStatements{
 won AS (INSERT INTO {T} AS had (key, fence, owner, released, done, abandoned, expires, since, note)
   SELECT $1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint * 1000, $2, false, '', false,
     coalesce(clock_timestamp() + $3::bigint * interval '1 millisecond', 'infinity'), clock_timestamp(), $4::bytea WHERE NOT EXISTS (SELECT FROM held)
-  ON CONFLICT (key) DO UPDATE SET fence = CASE WHEN had.owner = excluded.owner THEN had.fence ELSE had.fence + 1 END, owner = excluded.owner, released = false,
-    done = CASE WHEN had.done = excluded.owner THEN '' ELSE had.done END,
+  ON CONFLICT (key) DO UPDATE SET fence = CASE WHEN had.owner = excluded.owner THEN had.fence ELSE greatest(had.fence + 1, excluded.fence) END,
+    owner = excluded.owner, released = false, done = CASE WHEN had.done = excluded.owner THEN '' ELSE had.done END,
     abandoned = CASE WHEN had.owner = excluded.owner THEN had.abandoned ELSE NOT had.released END, expires = excluded.expires, since = excluded.since,
     note = excluded.note WHERE had.released OR had.expires <= clock_timestamp() OR had.owner = excluded.owner
   RETURNING fence, abandoned)
@@ -44,8 +45,8 @@ UNION ALL SELECT null, null, CASE WHEN isfinite(expires) THEN ceil(extract(epoch
 
     // As acquire, by a waiter that was told of a release: it knows that there is a row, and not yet who has it. A row {fence, abandoned}; or none, and acquire
     // says why. It is apart because a hand-off is mostly what the server's processes do with cold caches: this takes two thirds of what acquire takes.
-    R"(UPDATE {T} SET fence = fence + 1, owner = $2, released = false, abandoned = NOT released,
-  expires = coalesce(clock_timestamp() + $3::bigint * interval '1 millisecond', 'infinity'), since = clock_timestamp(), note = $4::bytea
+    R"(UPDATE {T} SET fence = greatest(fence + 1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint * 1000), owner = $2, released = false,
+  abandoned = NOT released, expires = coalesce(clock_timestamp() + $3::bigint * interval '1 millisecond', 'infinity'), since = clock_timestamp(), note = $4::bytea
 WHERE key = $1 AND owner <> $2 AND (released OR expires <= clock_timestamp()) RETURNING fence, abandoned::int)",
 
     // $1 key, $2 owner, $3 hash, $4 channel. A row where it was the owner's, and is released now or was before, even if somebody else has it by now: then what
@@ -71,6 +72,9 @@ FROM {T} WHERE key = $1)",
     R"(SELECT key, (NOT released AND expires > clock_timestamp())::int, fence, note, floor(extract(epoch FROM since) * 1000)::bigint,
   CASE WHEN isfinite(expires) THEN ceil(extract(epoch FROM expires - clock_timestamp()) * 1000)::bigint ELSE -1 END, null::bigint
 FROM {T} WHERE key > $1 ORDER BY key LIMIT 200)",
+
+    // $1 key. {fence, abandoned} of the last grant, or no row.
+    R"(SELECT fence, abandoned::int FROM {T} WHERE key = $1)",
 };
 
 // Two processes may find the table missing at once: one makes it. {L} is a number that both know.

@@ -42,7 +42,7 @@ TEST_CASE("whichever message is lost, what was asked is done once") {
       CHECK_FALSE(lock.locked());
       other.acquire();
       CHECK(!other.abandoned());
-      CHECK(other.fence() == fence + 1);
+      CHECK(other.fence() > fence);
       CHECK_FALSE(lock.try_acquire());
       other.release();
       server.forget_plans();

@@ -179,6 +179,15 @@ TEST_CASE("what makes no sense in a URL is refused when it is configured, before
   CHECK(MemcachedLock::Client{"memcached://me:hush@host:1"}.text() == "memcached://me:***@host:1");
 }
 
+TEST_CASE("a server that asks for no password is told none, and is refused where one was given") {
+  REQUIRE_SERVER(MemcachedServer);
+  const MemcachedServer server{MemcachedServer::On::port};
+  MemcachedLock lock{"x", {}, "memcached://locks:verysecret@127.0.0.1:" + std::to_string(server.port())}, without{"x", {}, server.url()};
+  CHECK_THROWS_WITH(lock.try_acquire(), says("it wants no password, and was told none") && !says("verysecret"));
+  CHECK(server.say("stats\r\n", "END\r\n").find("STAT cmd_set 0\r\n") != std::string::npos);  // or anybody could read it
+  CHECK(without.try_acquire());
+}
+
 TEST_CASE("user and password open the server, and are never shown") {
   REQUIRE_SERVER(MemcachedServer);
   const support::TempDir directory;

@@ -114,7 +114,7 @@ TEST_CASE("a waiter that is told of a release needs no connection but the one on
   holder.release();
   waits.join();
   CHECK(waiter.held());
-  CHECK(waiter.fence() == fence + 1);
+  CHECK(waiter.fence() > fence);
   CHECK_FALSE(waiter.abandoned());
   server.sql("ALTER ROLE waiter LOGIN");
   CHECK(waiter.renew());
@@ -146,18 +146,56 @@ TEST_CASE("fences go on when rows are removed, and when the table is") {
   CHECK(first > 1'700'000'000'000'000'000u);
   lock.release();
   lock.acquire();
-  CHECK(lock.fence() == first + 1);
+  const auto second = lock.fence();
+  CHECK(second > first);
   CHECK(lock.renew());
   server.sql("DROP TABLE sherlock_locks");
   CHECK_FALSE(lock.renew());
   lock.acquire();
-  CHECK(lock.fence() > first + 1);
+  CHECK(lock.fence() > second);
   CHECK_FALSE(lock.abandoned());  // it is not known any more
   const auto last = lock.fence();
   lock.release();
   CHECK(PostgresLock::clean(server.url()) == 1);
   lock.acquire();
   CHECK(lock.fence() > last);
+}
+
+TEST_CASE("fences go on when the table comes back as it was earlier, and when the clock went back, for whoever asks and whoever is told of a release") {
+  REQUIRE_SERVER(PostgresServer);
+  const PostgresServer server;
+  PostgresLock lock{"x", {.expire = sherlock::never}, server.url()}, waiter{"x", {.timeout = 20s, .retry_interval = 1h}, server.url()};
+  // The next fence that is granted after the row was put back to `row`.
+  const auto asks = [&](const std::string& row) {
+    server.sql("UPDATE sherlock_locks SET " + row);
+    REQUIRE(waiter.try_acquire());
+    const auto fence = waiter.fence();
+    waiter.release();
+    return fence;
+  };
+  const auto is_told = [&](const std::string& row) {
+    lock.acquire();
+    std::jthread waits{[&] { waiter.acquire(); }};
+    while (lock.holder()->waiting != 1u) std::this_thread::yield();
+    server.sql("UPDATE sherlock_locks SET " + row);
+    lock.release();
+    waits.join();
+    const auto fence = waiter.fence();
+    waiter.release();
+    return fence;
+  };
+  lock.acquire();
+  const auto first = std::to_string(lock.fence());
+  lock.release();
+  std::uint64_t last = 0;
+  for (int round = 0; round < 3; ++round) {
+    const auto asked = asks("released = true, fence = " + first), told = is_told("fence = " + first);
+    CHECK(asked > last);
+    CHECK(told > asked);
+    last = told;
+  }
+  CHECK(asks("fence = 8000000000000000000") == 8000000000000000001u);
+  CHECK(is_told("fence = 8000000000000000000") == 8000000000000000001u);
 }
 
 TEST_CASE("the table is made once, however many processes find it missing") {
@@ -232,6 +270,23 @@ TEST_CASE("what makes no sense in a URL is refused when it is configured, before
   CHECK(PostgresLock::Client{"postgresql://me:hu?table=sh@host?table=x"}.text() == "postgresql://me:***@host");
   CHECK(PostgresLock::Client{"postgresql://me:hush@host:77/db?sslmode=require&table=a.b&connect_timeout=3"}.text() == "postgresql://me:***@host:77/db");
   CHECK(PostgresLock::Client{"postgresql://me@host?table=a&password=hush"}.text() == "postgresql://me:***@host");
+}
+
+TEST_CASE("a password with a letter that wants %XX is refused when it is configured, and no part of it is shown") {
+  // Of which libpq would make a host or a database of that name.
+  for (const char* url : {"postgresql://bob:hunter/2secret@h/db", "postgresql://bob:hunter@2secret@h/db", "postgresql://bob:hunter@/2secret@h",
+                          "postgresql://bob:hunter@h/2secret@h", "postgresql://bob:1/2secret@h/db?table=x", "postgresql://bob:hunter/2secret@h?user=x@y",
+                          "postgresql://bob:hunter/2secret", "postgres://bob:hunter?application_name=2secret", "postgresql://bob:1/?table=2secret@h",
+                          "postgresql://bob:hunter#/2secret@h", "postgresql://hunter/2secret@h", "postgresql://bob:x@h,hunter@2secret"}) {
+    INFO(url);
+    CHECK_THROWS_WITH(PostgresLock::connect(url), (says("%XX") || says("small letters")) && !says("hunter") && !says("2secret"));
+  }
+  CHECK_THROWS_WITH(PostgresLock::connect("postgresql://bob:hunter/2@h"), says("'/', '?', '#' and '@' in a password are written %2F, %3F, %23 and %40"));
+  for (const char* url : {"postgresql://bob:hunter%2F2%40%3f%23secret@h:1,i:2/db", "postgresql://bob:hunter#2?table=secret@h:1,i:2/db?options=a@b/c@d",
+                          "postgresql://bob@h:1,i:2/db?password=hunter@/2secret@h"})
+    CHECK(PostgresLock::Client{url}.text() == "postgresql://bob:***@h,i:1,2/db");
+  CHECK(PostgresLock::Client{"postgresql:///db?host=@abstract&user=a@b"}.text() == "postgresql://a@b@@abstract/db");
+  CHECK(PostgresLock::Client{"postgresql://%2Frun%2Fa%40b/db"}.text() == "postgresql:///run/a@b/db");
 }
 
 TEST_CASE("users and passwords open the server, and are never shown") {
