@@ -133,6 +133,7 @@ MUTANTS = [
            ('    if (mine.entry->fence.load() <= companion_.header().floor.load()) {\n', '    if (mine.entry == nullptr) {\n')),
     Mutant('settled-before-it-is-filled', TABLE, 'table', 'new name', 'hold', 'table: settled',
            left_out('      fill(*mine, hash, ns, name);\n'),
+           ('    if (mine.entry->fence.load() <= companion_.header().floor.load()) {\n', '    if (mine.entry == nullptr) {\n'),
            ('      if (const Found published = publish(*mine, hash)) return published;\n',
             '      if (const Found published = publish(*mine, hash)) {\n        fill(*mine, hash, ns, name);\n        return published;\n      }\n')),
     # ---- presence
