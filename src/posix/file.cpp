@@ -101,9 +101,12 @@ void check_local(int fd, const std::string& path) {
 
 void check_lock_file(const struct stat& file, const std::string& path, bool shared) {
   if (!S_ISREG(file.st_mode)) throw Unsafe{fmt::format("{} is not a regular file; name another place, or remove it", path)};
-  if (file.st_nlink > 1) throw Unsafe{fmt::format("{} has {} hard links, so it may be somebody's data under another name; name another place, or remove it", path, file.st_nlink)};
+  if (file.st_nlink > 1)
+    throw Unsafe{fmt::format("{} has {} hard links, so it may be somebody's data under another name; name another place, or remove it", path,
+                             file.st_nlink)};
   if (!shared && file.st_uid != geteuid())
-    throw Unsafe{fmt::format("{} belongs to user {}, not to us (user {}); name another place, share one with ?mode=, or remove it", path, file.st_uid, geteuid())};
+    throw Unsafe{fmt::format("{} belongs to user {}, not to us (user {}); name another place, share one with ?mode=, or remove it", path,
+                             file.st_uid, geteuid())};
 }
 
 bool is_its_only_name(int directory, const char* name, const struct stat& file) {

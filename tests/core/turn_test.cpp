@@ -18,6 +18,11 @@ namespace {
 nanoseconds in(nanoseconds rest) { return std::chrono::steady_clock::now().time_since_epoch() + rest; }
 nanoseconds patience() { return in(support::kPatience); }
 
+// Until somebody is in a hurry.
+void await_hurry(Turn& turn) {
+  for (const auto deadline = patience(); !Turn::Sleep{turn, {}}.token().stop_requested() && in(0ns) < deadline;) std::this_thread::yield();
+}
+
 }  // namespace
 
 TEST_CASE("one thread at a time has its turn", "[turn]") {
@@ -102,9 +107,7 @@ TEST_CASE("who is in a hurry goes before those who came earlier to wait", "[turn
       if (turn.enter_first(patience())) hurried = ++order;
       turn.leave();
     }};
-    // Until the hurry is known.
-    for (const auto deadline = patience(); !Turn::Sleep{turn, {}}.token().stop_requested() && in(0ns) < deadline;)
-      std::this_thread::yield();
+    await_hurry(turn);
     turn.leave();
     queue.join();
     hurry.join();
@@ -112,15 +115,6 @@ TEST_CASE("who is in a hurry goes before those who came earlier to wait", "[turn
     CHECK(queued == 2);
   }
 }
-
-namespace {
-
-// Until somebody is in a hurry.
-void await_hurry(Turn& turn) {
-  for (const auto deadline = patience(); !Turn::Sleep{turn, {}}.token().stop_requested() && in(0ns) < deadline;) std::this_thread::yield();
-}
-
-}  // namespace
 
 TEST_CASE("who leaves comes after those who are in a hurry already, though it is the first that is awake", "[turn]") {
   for (int round = 0; round < 20; ++round) {

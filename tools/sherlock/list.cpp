@@ -31,10 +31,11 @@ std::string in_words(const std::vector<LockInfo>& locks, WallTime now, bool colo
   Table table{row("NAME", "NS", {"STATE", "PID", "USER", "PROGRAM", "FOR", "EXPIRES", "WAITING", "LABEL"})};
   for (const LockInfo& lock : locks) {
     const Holder holder = lock.holder.value_or(Holder{});
+    const bool known = !lock.holder || holder.pid || !holder.program.empty();
     table.add(row(lock.name, lock.ns,
                   {lock.holder ? "held" : "free", holder.pid ? std::to_string(*holder.pid) : "", holder.uid ? user_name(*holder.uid) : "",
-                   lock.holder && holder.program.empty() && !holder.pid ? "another program" : holder.program, holder.since ? ago(now - *holder.since) : "", holder.expiry ? "in " + ago(*holder.expiry - now) : "",
-                   holder.waiting ? std::to_string(*holder.waiting) : "", holder.label}));
+                   known ? holder.program : "another program", holder.since ? ago(now - *holder.since) : "",
+                   holder.expiry ? "in " + ago(*holder.expiry - now) : "", holder.waiting ? std::to_string(*holder.waiting) : "", holder.label}));
   }
   return table.text(color ? "\x1b[1m" : "");
 }
