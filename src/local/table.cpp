@@ -20,6 +20,7 @@
 
 #include <sherlock/clock.hpp>
 
+#include "core/failure.hpp"
 #include "local/fence.hpp"
 #include "local/parking.hpp"
 #include "local/presence.hpp"
@@ -46,6 +47,13 @@ std::uint64_t next_tenure(std::uint64_t old, Tenure state, Identity who) {
 std::uint8_t fingerprint_of(const KeyHash& hash) { return static_cast<std::uint8_t>(1 + (hash.half[1] >> 32) % 255); }
 
 bool same(const Entry& entry, const KeyHash& hash) { return entry.hash[0].load() == hash.half[0] && entry.hash[1].load() == hash.half[1]; }
+
+// Among those who keep the rules a few rounds are enough: each that fails is somebody else's success. Whoever writes what he likes, or wrote it once, could
+// keep us for ever.
+constexpr int kRounds = 1000;
+[[noreturn]] void throw_damaged(const Companion& companion) {
+  throw detail::Failure{Errc::damaged, companion.path() + " was changed, or still is, by somebody who does not keep its rules"};
+}
 
 constexpr std::uint16_t kProgramsName = 0xffff;  // as label_size
 constexpr std::uint32_t kLongestLabel = 256;
@@ -149,7 +157,7 @@ Found Table::find(const KeyHash& hash, Found* spot) const {
 }
 
 Found Table::find_or_make(const KeyHash& hash, std::string_view ns, std::string_view name) {
-  for (;;) {
+  for (int round = 0; round < kRounds; ++round) {
     Found spot;
     if (const Found found = find(hash, &spot)) return found;
     if (const auto mine = spot ? claim(spot) : claim_any(hash)) {
@@ -166,6 +174,7 @@ Found Table::find_or_make(const KeyHash& hash, std::string_view ns, std::string_
       companion_.grow(companion_.segments());
     }
   }
+  throw_damaged(companion_);
 }
 
 std::optional<Found> Table::claim(const Found& spot) {
@@ -226,7 +235,7 @@ Found Table::publish(const Found& mine, const KeyHash& hash) {
   };
 
   const auto patience = clock().monotonic() + std::chrono::milliseconds{1};
-  for (;;) {
+  for (int impatient = 0;;) {
     bool withdrawn = false, wait = false, passed_mine = false;
     probe(hash, Places::its_own, [&](const Found& f) {
       if (f.entry == mine.entry) {
@@ -254,6 +263,10 @@ Found Table::publish(const Found& mine, const KeyHash& hash) {
     });
     if (withdrawn) return {};
     if (wait) {
+      if (clock().monotonic() >= patience && ++impatient > kRounds) {
+        withdraw();
+        throw_damaged(companion_);
+      }
       sched_yield();
       continue;
     }

@@ -67,7 +67,7 @@ class Victim {
       const Duration expire = *name == 'b' ? Duration{1ms} : never;
       locks_.push_back(backend_.make(name, Options{.ns = "ns", .expire = expire, .timeout = 1ms, .label = "label"}, client_));
       locks_.back()->acquire();
-      locks_.back()->release();
+      locks_.back()->unlock();  // not release(): the short lease may be over
     }
     start_holder();
     const int fd = ::open(companion_.c_str(), O_RDWR | O_CLOEXEC);

@@ -26,16 +26,29 @@ RUNS = [
 ]
 
 
+def count(tests, arguments=()):
+    with tempfile.TemporaryDirectory() as folder:
+        logs = pathlib.Path(folder) / 'meson-logs'
+        logs.mkdir()
+        (logs / 'testlog.json').write_text('\n'.join(json.dumps(test) for test in tests))
+        return subprocess.run([sys.executable, COUNT, *arguments, folder], capture_output=True, text=True)
+
+
+def claims():
+    for claim, log, arguments, expected in RUNS:
+        done = count([{'name': claim, 'result': result, 'stdout': output} for result, output in log], arguments)
+        yield claim, done, done.stdout.splitlines()[-1:] == [expected] and done.returncode == (0 if ' 0 failed' in expected else 1)
+
+    many = '\n'.join(f'line {i}' for i in range(100))
+    done = count([{'name': 'good', 'result': 'OK', 'stdout': 'silence'},
+                  {'name': 'bad', 'result': 'FAIL', 'stdout': many, 'stderr': 'the reason'}])
+    shown = all(word in done.stdout for word in ('| line 99\n', '| the reason\n'))
+    yield 'the end of what failed is shown', done, shown and 'line 50' not in done.stdout and 'silence' not in done.stdout
+
+
 def main():
     failed = 0
-    for claim, log, arguments, expected in RUNS:
-        with tempfile.TemporaryDirectory() as folder:
-            logs = pathlib.Path(folder) / 'meson-logs'
-            logs.mkdir()
-            lines = [json.dumps({'name': claim, 'result': result, 'stdout': output}) for result, output in log]
-            (logs / 'testlog.json').write_text('\n'.join(lines))
-            done = subprocess.run([sys.executable, COUNT, *arguments, folder], capture_output=True, text=True)
-        good = done.stdout.splitlines()[-1:] == [expected] and done.returncode == (0 if ' 0 failed' in expected else 1)
+    for claim, done, good in claims():
         failed += not good
         print(('kept: ' if good else 'BROKEN: ') + claim + ('' if good else '\n' + done.stdout + done.stderr))
     return 1 if failed else 0

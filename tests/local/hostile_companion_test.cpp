@@ -9,6 +9,7 @@
 #include <string>
 
 #include "catch.hpp"
+#include "core/failure.hpp"
 #include "local/companion.hpp"
 #include "local/parking.hpp"
 #include "local/table.hpp"
@@ -187,4 +188,20 @@ TEST_CASE("garbage in the companion crashes and hangs nobody", "[table][process]
     }};
     REQUIRE(child.wait() == Exit{0, 0});
   }
+}
+
+TEST_CASE("a companion in which no entry can be made is an error that names it, and no wait for ever", "[table][process]") {
+  Child child{[] {
+    const Playground ground;
+    const auto companion = ground.open();
+    Table table{*companion};
+    companion->header().floor.store(~std::uint64_t{0});  // no fence is above it
+    try {
+      table.find_or_make(scattered_key(1), "ns", "name");
+    } catch (const sherlock::detail::Failure& failure) {
+      return failure.code() == sherlock::Errc::damaged && std::string{failure.what()}.find(ground.file()) != std::string::npos ? 0 : 2;
+    }
+    return 1;
+  }};
+  CHECK(child.wait() == Exit{0, 0});
 }

@@ -3,7 +3,7 @@
 """Sums up runs of `meson test`: count_tests.py [--broken NAME]... [--left-out NAME]... BUILD_DIR...
 
 A program that uses Catch2 counts as many tests as it has test cases, one that ends with a line like ours as many as it says there, everything
-else as one. --broken is a run that could not be made, --left-out one that this machine cannot do. The last line is "N passed, N failed", and ", N skipped" where there are.
+else as one. The end of what a failed test printed is shown: of a long log it is the end that is kept. --broken is a run that could not be made, --left-out one that this machine cannot do. The last line is "N passed, N failed", and ", N skipped" where there are.
 """
 import argparse
 import json
@@ -12,6 +12,7 @@ import re
 import sys
 
 SKIPPED, GOOD = ('SKIP',), ('OK', 'EXPECTEDFAIL')
+SHOWN = 25  # lines of a failed test, of each of its outputs
 
 
 def cases(output):
@@ -35,6 +36,12 @@ def count(result, output):
     return passed, max(failed, 1), skipped  # it failed, whatever the summary says
 
 
+def last_words(test):
+    for name in 'stdout', 'stderr':
+        for line in test.get(name, '').rstrip().splitlines()[-SHOWN:]:
+            yield f'      | {line}'
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument('--broken', action='append', default=[])
@@ -55,7 +62,7 @@ def main():
             counts = count(test['result'], test.get('stdout', ''))
             here = [a + b for a, b in zip(here, counts)]
             if counts[1]:
-                bad.append(f'    {test["result"].lower()}: {test["name"]}')
+                bad += [f'    {test["result"].lower()}: {test["name"]}', *last_words(test)]
         if not any(here):
             here[1] = 1
             bad.append('    no test ran')
