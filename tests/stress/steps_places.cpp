@@ -183,8 +183,20 @@ void companion_replaced_beside_a_straggler(Ground& g) {
   if (!lock.try_acquire_for(30ms)) return;
   hold(g, lock, rival_id, [&] {
     g.stage.ready = true;
-    g.wait_for(g.stage.victim_done, 40'000'000);
+    // Until the victim is inside, as it must not be, or waits for us.
+    for (const std::int64_t give_up = now_ns() + kStuck; !g.stage.victim_done && lock.holder()->waiting == 0u && now_ns() < give_up;) nap(50us);
   });
+}
+
+// By one who is not the file's owner: he may set its time to now, and to no other.
+void companion_replaced_by_another_user(Ground& g) {
+  static auto* const futimens = sherlock::posix::syscalls().futimens;
+  sherlock::posix::syscalls().futimens = [](int fd, const timespec* times) {
+    if (!times) return futimens(fd, times);
+    errno = EPERM;
+    return -1;
+  };
+  companion_replaced(g);
 }
 
 // ---------------------------------------------------------------------------------------------------------------- a place
@@ -233,6 +245,7 @@ std::vector<Scene> replacements() {
       {.name = "moved", .before = made_before, .victim = used_before, .meanwhile = moved_away, .up_to = seen, .only = {How::hold}},
       {.name = "called", .before = calls_at_a_removed_file, .victim = is_called, .from = "gate: taken", .up_to = seen, .only = {How::hold}},
       {.name = "replaced", .before = made_before, .victim = used_before, .meanwhile = companion_replaced, .only = {How::hold}},
+      {.name = "replaced by another user", .before = made_before, .victim = used_before, .meanwhile = companion_replaced_by_another_user, .only = {How::hold}},
       {.name = "replaced, late",
        .before = a_straggler_and_nobody,
        .victim = used_before,

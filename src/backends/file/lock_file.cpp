@@ -133,7 +133,10 @@ bool LockFile::linked() {
 void LockFile::set_stamp(std::int64_t nanoseconds) {
   const timespec times[2] = {{0, UTIME_OMIT}, {nanoseconds / 1'000'000'000, nanoseconds % 1'000'000'000}};
   // Best effort: without it (another user's file, a file system of coarse times) every grant looks at the companion's path instead.
-  if (posix::syscalls().futimens(file_.get(), times) == 0) stamp_.store(nanoseconds, std::memory_order_relaxed);
+  if (posix::syscalls().futimens(file_.get(), times) == 0)
+    stamp_.store(nanoseconds, std::memory_order_relaxed);
+  else  // whoever may write another user's file may set its time to now: no companion's, so that those who still use an older one look as well
+    posix::syscalls().futimens(file_.get(), nullptr);
 }
 
 bool LockFile::at_path(const FileStore& store) const {

@@ -161,7 +161,7 @@ TEST_CASE("a lock outlives the thread that acquired it, and the one that first o
 
 TEST_CASE("waiters wait on for a holder whose acquiring thread has ended, and have the lock when it is let go", "[process]") {
   const Ground ground;
-  Pipe ready, go;
+  Pipe ready, go, refused;
   Child holder{[&] {
     auto lock = ground.lock();
     std::thread{[&] { lock.acquire(); }}.join();
@@ -179,6 +179,7 @@ TEST_CASE("waiters wait on for a holder whose acquiring thread has ended, and ha
     waiters.emplace_back([&] {
       auto lock = ground.lock("x", {.timeout = kPatience, .retry_interval = 1h});
       if (lock.try_acquire_for(100ms)) return 1;
+      refused.tell();
       lock.acquire();
       if (lock.abandoned()) return 2;
       lock.release();
@@ -186,9 +187,8 @@ TEST_CASE("waiters wait on for a holder whose acquiring thread has ended, and ha
     });
   for (Child& waiter : waiters) {
     if (&waiter == &waiters.front()) {
-      // All of them have been refused once, and wait again.
-      REQUIRE(eventually([&] { return look.holder()->waiting == std::uint64_t{3}; }));
-      std::this_thread::sleep_for(150ms);
+      for (std::size_t i = 0; i < waiters.size(); ++i) REQUIRE(refused.hear());
+      // They wait again.
       REQUIRE(eventually([&] { return look.holder()->waiting == std::uint64_t{3}; }));
       go.tell();
       REQUIRE(ready.hear());

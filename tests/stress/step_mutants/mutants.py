@@ -31,6 +31,8 @@ MUTANTS = [
            ('return !t.look || file_.at_path(*t.at->store);', 'return true;')),
     Mutant('grant-without-reading-the-stamp', GRANT, 'fence', 'replaced', 'hold', 'gate: taken',
            ('file_.stamp() != epoch) {', 'file_.stamp() == epoch + 1) {')),
+    Mutant('grant-leaves-the-stamp-of-an-older-companion', FILE, 'fence', 'replaced by another user', 'hold', 'gate: taken',
+           left_out('    posix::syscalls().futimens(file_.get(), nullptr);\n'), ('else  // whoever', '// whoever')),
     Mutant('grant-shared-in-an-old-companion', GRANT, 'overlap', 'replaced, late', 'hold', 'gate: taken',
            ('if (shared && !t.at->store->current()) {', 'if (shared && !t.at) {')),
     Mutant('grant-held-before-the-record', GRANT, 'stuck', 'short lease', 'stop', 'grant: held',
