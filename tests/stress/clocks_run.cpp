@@ -79,7 +79,7 @@ void hold_leases(const Store& store, int worker, std::uint64_t seed) {
     sherlock::BaseLock& lock = dice.one_in(2) ? *lease : *for_ever;
     const bool is_lease = &lock == lease.get();
     const std::int64_t asked = now_ns();
-    if (!lock.try_acquire_for(5s)) {
+    if (!lock.try_acquire_for(10s)) {
       world->timeouts.fetch_add(1);
       continue;
     }

@@ -149,7 +149,7 @@ class Faults {
   // Nothing fails any more.
   void use_again(const char* name) {
     try {
-      const auto lock = store_.lock(name, {.timeout = 5s});
+      const auto lock = store_.lock(name, {.timeout = 10s});
       lock->acquire();
       if (!lock->renew()) wrong("afterwards: a loss");
       lock->release();
@@ -219,7 +219,7 @@ void play(const std::string& backend, const Plan& plan, Figures& f, Seat& seat, 
   const bool ended = reap(hurt);
   seat.let_go = true;
   if (holder) f.wrong += !reap(holder) || seat.overlap;
-  if (!store.lock("x")->try_acquire_for(5s)) "not free when the process has ended"s.copy(seat.wrong, sizeof seat.wrong - 1);
+  if (!store.lock("x")->try_acquire_for(10s)) "not free when the process has ended"s.copy(seat.wrong, sizeof seat.wrong - 1);
   ++f.faults;
   f.told += seat.told;
   f.died += !ended;

@@ -68,7 +68,7 @@ void fork_run(const Run& run, Report& report) {
   const Store store{run.backend};
   const Shared<State> s;
   // Shared by two threads, so that one has the lock and another waits its turn.
-  auto contended = store.lock("shared", {.timeout = 5s});
+  auto contended = store.lock("shared", {.timeout = 10s});
   std::atomic<bool> stop{false};
   std::vector<std::thread> threads;
   for (int i = 0; i < 3; ++i)

@@ -46,10 +46,10 @@ void work(State& s, const Store& store, int worker, std::uint64_t life, std::uin
   while (!s.stop) {
     const int i = static_cast<int>(dice.between(0, dice.one_in(4) ? kWanted - 1 : kNames - 1));
     auto& lock = kept[static_cast<std::size_t>(i)];
-    if (!lock) lock = store.lock(name_of(i), {.timeout = 5s});
+    if (!lock) lock = store.lock(name_of(i), {.timeout = 10s});
     if (dice.one_in(2)) {
       for (int n = 0; n < 20 && lock->try_acquire(); ++n) hold(s, *lock, i, worker, life, 0ns);
-    } else if (lock->try_acquire_for(5s)) {
+    } else if (lock->try_acquire_for(10s)) {
       hold(s, *lock, i, worker, life, dice.one_in(3) ? dice.time(0, 300) : 0us);
     } else {
       s.timeouts.fetch_add(1);

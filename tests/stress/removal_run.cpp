@@ -33,7 +33,7 @@ void meet(State& s) {
 // One removal at a time, and nobody inside: who comes next keeps out those who lock the file at its path, whatever he had open before.
 void hold_in_peace(State& s, const Store& store, sherlock::BaseLock& lock, int worker) {
   const auto hold = [&](auto inside) {
-    if (!lock.try_acquire_for(5s)) return static_cast<void>(s.timeouts.fetch_add(1));
+    if (!lock.try_acquire_for(10s)) return static_cast<void>(s.timeouts.fetch_add(1));
     inside();
     lock.unlock();
   };
@@ -57,7 +57,7 @@ void work(State& s, const Store& store, int worker, std::uint64_t seed) {
   const auto lock = store.lock("x");
   while (!s.stop) {
     try {
-      if (!lock->try_acquire_for(5s)) {
+      if (!lock->try_acquire_for(10s)) {
         s.timeouts.fetch_add(1);
         continue;
       }

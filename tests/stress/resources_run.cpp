@@ -54,7 +54,7 @@ class Scene {
   }
   std::string use(const Store& store, const std::string& name) {
     return attempt([&] {
-      const auto lock = store.lock(name, {.timeout = 2s});
+      const auto lock = store.lock(name, {.timeout = 10s});
       lock->acquire();
       lock->release();
     });
@@ -123,7 +123,7 @@ void full_while_held(Scene& s) {
   if (let_go) {
     // Another process takes it, and dies with it.
     waitpid(spawn([&] {
-              const auto lock = store.lock("x", {.timeout = 2s});
+              const auto lock = store.lock("x", {.timeout = 10s});
               lock->acquire();
               kill(getpid(), SIGKILL);
             }),

@@ -20,7 +20,7 @@ enum class Wrong { overlap, fence, stuck, lost, untold, refused, looks, table, a
 inline constexpr const char* kWrongs[] = {"overlap", "fence", "stuck",     "lost",   "untold", "refused",
                                           "looks",   "table", "abandoned", "debris", "slow",   "failed"};
 
-inline constexpr std::int64_t kStuck = 2'000'000'000;  // what is broken, on whatever busy machine
+inline constexpr std::int64_t kStuck = 4'000'000'000;  // what is broken, on whatever busy machine
 
 inline bool verbose = false;  // says what was found broken, on the standard error output
 

@@ -11,13 +11,13 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::int64_t kStuck = 2'000'000'000;
+constexpr std::int64_t kStuck = 4'000'000'000;
 
 class Worker {
  public:
   Worker(Torture& t, const Store& store, const std::atomic<bool>& stop, int number, std::uint64_t life, std::uint64_t seed)
       : t_{t}, stop_{stop}, number_{number}, life_{life}, dice_{seed} {
-    for (int i = 0; i < kTorturedNames; ++i) locks_.push_back(store.lock(fmt::format("{}", i), {.timeout = 5s}));
+    for (int i = 0; i < kTorturedNames; ++i) locks_.push_back(store.lock(fmt::format("{}", i), {.timeout = 10s}));
   }
 
   void use_all() {
@@ -66,7 +66,7 @@ class Worker {
       case 0: granted = lock(i).try_acquire(); break;
       case 1: granted = lock(i).try_acquire_for(dice_.time(1, 3000)); break;
       default:
-        granted = lock(i).try_acquire_for(5s);
+        granted = lock(i).try_acquire_for(10s);
         if (!granted) t_.timeouts.fetch_add(1);
     }
     if (granted) hold(i, dice_.one_in(3) ? dice_.time(0, 300) : 0us);
