@@ -52,7 +52,8 @@ bool same(const Entry& entry, const KeyHash& hash) { return entry.hash[0].load()
 // keep us for ever.
 constexpr int kRounds = 1000;
 [[noreturn]] void throw_damaged(const Companion& companion) {
-  throw detail::Failure{Errc::damaged, companion.path() + " was changed, or still is, by somebody who does not keep its rules"};
+  throw detail::Failure{Errc::damaged, companion.path() + " is being changed, or was, by somebody who does not keep its rules; remove it when nobody "
+                                                          "holds a lock there"};
 }
 
 constexpr std::uint16_t kProgramsName = 0xffff;  // as label_size

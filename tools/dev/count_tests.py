@@ -3,7 +3,8 @@
 """Sums up runs of `meson test`: count_tests.py [--broken NAME]... [--left-out NAME]... BUILD_DIR...
 
 A program that uses Catch2 counts as many tests as it has test cases, one that ends with a line like ours as many as it says there, everything
-else as one. The end of what a failed test printed is shown: of a long log it is the end that is kept. --broken is a run that could not be made, --left-out one that this machine cannot do. The last line is "N passed, N failed", and ", N skipped" where there are.
+else as one. The end of what a failed test printed is shown: of a long log it is the end that is kept. --broken is a run that could not be made,
+--left-out one that this machine cannot do. The last line is "N passed, N failed", and ", N skipped" where there are.
 """
 import argparse
 import json
