@@ -19,6 +19,9 @@ class LockFd {
   LockFd() = default;
   // As openat; the number is 3 or more, so that a program without stdio cannot print into a lock. Empty and errno when it fails.
   static LockFd open(int dir, const char* path, int flags, mode_t mode = 0);
+  // Of a file on which somebody else in this process may have POSIX locks, which are gone when any descriptor of it is closed: this one is not, as long as
+  // the file has a name. At its end what was locked through it is unlocked, and the next open_kept() of the file has it. Not for symbolic links.
+  static LockFd open_kept(int dir, const char* path, int flags, mode_t mode = 0);
 
   LockFd(LockFd&& other) noexcept;
   LockFd& operator=(LockFd&& other) noexcept;
@@ -35,7 +38,10 @@ class LockFd {
   void reset() noexcept;
 
  private:
+  static LockFd open_and_record(int dir, const char* path, int flags, mode_t mode);
+
   int fd_ = -1;
+  bool kept_ = false;
   std::uint64_t process_ = 0;
   struct stat opened_ {};
 };

@@ -64,6 +64,61 @@ TEST_CASE("a lock's descriptor that cannot be opened is empty, with errno, and l
   CHECK(support::open_descriptors() == before);
 }
 
+TEST_CASE("a kept descriptor leaves the process its POSIX locks at its end, and nobody what was locked through it", "[posix][process]") {
+  const TempDir dir;
+  const std::string path = dir / "a";
+  const UniqueFd theirs{::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)};
+  const auto byte = [](short type, off_t start) {
+    struct flock range {};
+    range.l_type = type;
+    range.l_start = start;
+    range.l_len = 1;
+    return range;
+  };
+  struct flock posix_lock = byte(F_WRLCK, 0), ours = byte(F_WRLCK, 1);
+  REQUIRE(::fcntl(theirs.get(), F_SETLK, &posix_lock) == 0);
+  const auto open = [&] { return LockFd::open_kept(AT_FDCWD, path.c_str(), O_RDWR); };
+  LockFd fd = open();
+  const int number = fd.get();
+  REQUIRE(::fcntl(number, F_OFD_SETLK, &ours) == 0);
+  CHECK(open().get() != number);  // both are in use
+  fd.reset();
+  Child other{[&] {
+    const UniqueFd looks{::open(path.c_str(), O_RDWR | O_CLOEXEC)};
+    struct flock first = byte(F_WRLCK, 0), second = byte(F_WRLCK, 1);
+    ::fcntl(looks.get(), F_GETLK, &first);
+    ::fcntl(looks.get(), F_GETLK, &second);
+    return first.l_type == F_WRLCK && second.l_type == F_UNLCK ? 0 : 1;
+  }};
+  CHECK(other.wait() == Exit{0, 0});
+  const auto before = support::open_descriptors();
+  for (int i = 0; i < 3; ++i) CHECK(open().get() == number);
+  CHECK(support::open_descriptors() == before);
+}
+
+TEST_CASE("a kept descriptor is closed when its file has no name any more", "[posix]") {
+  const TempDir dir;
+  const auto open = [&](const char* name) { return LockFd::open_kept(AT_FDCWD, (dir / name).c_str(), O_RDWR | O_CREAT, 0600); };
+  LockFd fd = open("a");
+  REQUIRE(fd);
+  const auto before = support::open_descriptors() - 1;
+  REQUIRE(::unlink((dir / "a").c_str()) == 0);
+  SECTION("at its end") {
+    fd.reset();
+    CHECK(support::open_descriptors() == before);
+  }
+  SECTION("or when the next is opened") {
+    fd = open("b");
+    REQUIRE(fd);
+    fd.reset();
+    REQUIRE(::unlink((dir / "b").c_str()) == 0);
+    LockFd next = open("a");
+    REQUIRE(::unlink((dir / "a").c_str()) == 0);
+    next.reset();
+    CHECK(support::open_descriptors() == before);
+  }
+}
+
 TEST_CASE("a moved lock descriptor has one owner", "[posix]") {
   const TempDir dir;
   const auto before = support::open_descriptors();

@@ -3,10 +3,14 @@
 
 #include <fcntl.h>
 #include <linux/falloc.h>
+#include <sqlite3.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
+#include <utility>
 
+#include "backends/sqlite/sqlite_error.hpp"
 #include "posix/file.hpp"
 #include "posix/syscall.hpp"
 #include "posix/unique_fd.hpp"
@@ -16,6 +20,7 @@ namespace {
 
 constexpr const char* kLog = "-wal";
 constexpr const char* kIndex = "-shm";
+constexpr const char* kJournal = "-journal";  // of a database without a log
 constexpr off_t kRoom = 512 << 10;  // a log between two checkpoints, and more than the rows between two sweeps
 
 }  // namespace
@@ -37,25 +42,27 @@ void Beside::remove_orphans() const {
   for (const char* orphan : {kLog, kIndex}) posix::syscalls().unlinkat(directory_, (database_ + orphan).c_str(), 0);
 }
 
-// SQLite's own locks are POSIX locks: they are gone when anybody in this process closes the file, be it to read it or as another copy of SQLite. Two of them
-// are there for good and keep outsiders from removing the log and from clearing its index, both while we use them. So we have the same bytes locked through
-// descriptors of our own, in a way that nobody else's close can undo. These are never closed while SQLite has the file open.
+// Whoever closes the database and finds nobody else with it empties the log and removes it. That we have it is a POSIX lock of SQLite's, and gone when
+// anybody in this process closes the file, be it to read it or as another copy of SQLite. So we have the same bytes locked in a way that nobody else's close
+// can undo. Not without a log: a writer has all to himself there; nor while there is a journal, which is to be rolled back by somebody who has.
 void Beside::guard() {
-  const auto share = [this](posix::LockFd& guard, const std::string& name, off_t start, off_t length) {
-    struct stat now;
-    if (posix::sys_fstatat(directory_, name.c_str(), &now, AT_SYMLINK_NOFOLLOW) != 0 || (guard && posix::same_file(now, guard.opened())))
-      return;
-    guard = posix::LockFd::open(directory_, name.c_str(), O_RDWR | O_NOFOLLOW | O_NONBLOCK);
-    struct flock range {};
-    range.l_type = F_RDLCK;
-    range.l_whence = SEEK_SET;
-    range.l_start = start;
-    range.l_len = length;
-    if (guard) posix::sys_fcntl_lock(guard.get(), F_OFD_SETLK, &range);  // best effort: it is a second line
-  };
-  // Where SQLite's os_unix.c has the shared lock of a connection, and the dead man's switch of the index.
-  share(database_guard_, database_, 0x40000002, 510);
-  share(index_guard_, database_ + kIndex, 128, 1);
+  struct stat now;
+  if (posix::sys_fstatat(directory_, (database_ + kJournal).c_str(), &now, AT_SYMLINK_NOFOLLOW) == 0) return;
+  if (posix::sys_fstatat(directory_, database_.c_str(), &now, AT_SYMLINK_NOFOLLOW) != 0 || (guard_ && posix::same_file(now, guard_.opened()))) return;
+  posix::LockFd fd = posix::LockFd::open_kept(directory_, database_.c_str(), O_RDWR | O_NONBLOCK);
+  char versions[2] = {};  // for writing and for reading: 2 with a log (fileformat2.html, 1.3)
+  if (!fd || ::pread(fd.get(), versions, sizeof versions, 18) != sizeof versions || versions[1] != 2) return;
+  // Where SQLite's os_unix.c has the shared lock of a connection.
+  struct flock range {};
+  range.l_type = F_RDLCK;
+  range.l_whence = SEEK_SET;
+  range.l_start = 0x40000002;
+  range.l_len = 510;
+  if (posix::sys_fcntl_lock(fd.get(), F_OFD_SETLK, &range) != 0) {
+    if (errno == EAGAIN || errno == EACCES) throw Busy{SQLITE_BUSY};
+    return;  // a second line of defence, where there are such locks
+  }
+  guard_ = std::move(fd);
 }
 
 // For the writes to come, so that whoever could take a lock can let it go on a disk that has become full: in the log until the next checkpoint, and in
@@ -65,7 +72,7 @@ void Beside::reserve_room() const {
     struct stat now;
     if (fd >= 0 && posix::sys_fstat(fd, &now) == 0) static_cast<void>(::fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, now.st_size + more));
   };
-  reserve(database_guard_.get(), kRoom);
+  reserve(guard_.get(), kRoom);
   // Nobody has POSIX locks on the log: it may be closed.
   const posix::UniqueFd log{posix::sys_openat(directory_, (database_ + kLog).c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC)};
   reserve(log.get(), kRoom);

@@ -17,7 +17,7 @@ class Beside {
 
   // Where there is no database: what is left of one that was removed.
   void remove_orphans() const;
-  // While a connection is open. Makes up for locks of SQLite's that others can undo.
+  // Before a connection is opened, and after it if it made the log: nobody removes the log while we use it. Throws Busy.
   void guard();
   // So that a full disk keeps nobody from letting go.
   void reserve_room() const;
@@ -27,7 +27,7 @@ class Beside {
  private:
   const int directory_;
   const std::string database_;
-  posix::LockFd database_guard_, index_guard_;
+  posix::LockFd guard_;
 };
 
 }  // namespace sherlock::sqlite

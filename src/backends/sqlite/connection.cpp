@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "backends/sqlite/log_locks.hpp"
 #include "backends/sqlite/sqlite_error.hpp"
 #include "posix/descriptors.hpp"
 
@@ -79,12 +80,14 @@ Connection::Connection(std::string path, bool dedicated, std::string mode_of)
     : path_{std::move(path)}, mode_of_{std::move(mode_of)}, dedicated_{dedicated} {
   OpenConnections& open = OpenConnections::here();
   const std::lock_guard guard{open.mutex};
+  vfs_ = vfs_with_log_locks();
   open.all.push_back(this);
 }
 
 Connection::~Connection() {
   OpenConnections& open = OpenConnections::here();
   const std::lock_guard guard{open.mutex};
+  close();  // no fork while it is
   open.all.erase(std::remove(open.all.begin(), open.all.end(), this), open.all.end());
 }
 
@@ -96,9 +99,10 @@ void Connection::open() {
   if (sqlite3_threadsafe() == 0)
     throw detail::Failure{Errc::unavailable, "this program's SQLite was built without thread safety; use another one, or the backend `file`"};
   constexpr int kFlags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_NOFOLLOW;
+  const std::string vfs = vfs_ != nullptr ? vfs_ : "";
   try {
-    database_ = dedicated_ ? std::make_unique<SQLite::Database>(uri_of(path_, mode_of_), kFlags | SQLITE_OPEN_CREATE | SQLITE_OPEN_URI)
-                           : std::make_unique<SQLite::Database>(path_, kFlags);
+    database_ = dedicated_ ? std::make_unique<SQLite::Database>(uri_of(path_, mode_of_), kFlags | SQLITE_OPEN_CREATE | SQLITE_OPEN_URI, 0, vfs)
+                           : std::make_unique<SQLite::Database>(path_, kFlags, 0, vfs);
     sqlite3* const handle = database_->getHandle();
     sqlite3_extended_result_codes(handle, 1);
     // Whatever the schema says: nobody's code runs in our statements.

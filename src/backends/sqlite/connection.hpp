@@ -64,6 +64,7 @@ class Connection {
 
   const std::string path_, mode_of_;
   const bool dedicated_;
+  const char* vfs_ = nullptr;  // SQLite's default
   bool log_stuck_ = false;
   std::mutex mutex_;
   std::unique_ptr<SQLite::Database> database_;

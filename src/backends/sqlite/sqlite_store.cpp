@@ -160,13 +160,14 @@ struct stat SqliteStore::stat_of(const std::string& name) const {
 void SqliteStore::open_database() {
   const bool first = file_.st_ino == 0;
   if (first && where_.dedicated) beside_.remove_orphans();
+  beside_.guard();
   connection_.open();
   const struct stat file = stat_of(where_.name);
   if (connection_.moved() || (!first && !posix::same_file(file, file_))) throw Moved{};
   settle_schema(connection_, {where_.dedicated, where_.table, epoch(), file, companion_->header().floor.load()});
   connection_.prepare(where_.table, presence().me(), epoch(), holder_text());
   logs_.store(beside_.inodes(), std::memory_order_relaxed);
-  if (connection_.text("PRAGMA journal_mode") == "wal") beside_.guard();
+  beside_.guard();
   if (!first) return;
   if (where_.dedicated) beside_.reserve_room();
   file_ = file;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "ground.hpp"
+#include "posix/syscall.hpp"
 
 using namespace ground;
 
@@ -45,11 +46,20 @@ int faulty_fcntl(int fd, int command, void* argument) {
   return !unlocks && fails() ? -1 : real_fcntl(fd, command, argument);
 }
 
+// Those of them that our connection takes in its own way.
+int faulty_log_lock(int fd, int command, struct flock* range) {
+  char name[256];
+  const ssize_t length = ::readlink(("/proc/self/fd/" + std::to_string(fd)).c_str(), name, sizeof name);
+  const bool of_the_log = length > 4 && std::string{name, static_cast<std::size_t>(length)}.ends_with("-shm");
+  return of_the_log && range->l_type != F_UNLCK && fails() ? -1 : posix::real_syscalls().fcntl_lock(fd, command, range);
+}
+
 // Reads may fail too: a page that cannot be read is no page of zeroes.
 void spoil_all(bool locks_only) {
   sqlite3_vfs* const vfs = sqlite3_vfs_find("unix");
   real_fcntl = reinterpret_cast<int (*)(int, int, ...)>(vfs->xGetSystemCall(vfs, "fcntl"));
   vfs->xSetSystemCall(vfs, "fcntl", reinterpret_cast<sqlite3_syscall_ptr>(&faulty_fcntl));
+  posix::syscalls().fcntl_lock = faulty_log_lock;
   if (locks_only) return;
   spoil<0>("open", static_cast<int (*)(const char*, int, int)>(nullptr));
   spoil<1>("ftruncate", static_cast<int (*)(int, off_t)>(nullptr));
