@@ -12,6 +12,7 @@
 
 #include "addons/support/fake_server.hpp"
 #include "catch.hpp"
+#include "support/becomes.hpp"
 #include "support/subprocess.hpp"
 
 using namespace std::chrono_literals;
@@ -94,7 +95,7 @@ TEST_CASE("requests and replies are counted by who speaks, not by how much at a 
   proxy.hold(true);
   client.say("a");
   CHECK(client.hear(1, kShort) == "(silence)");
-  CHECK(proxy.requests() == 6);
+  CHECK(support::becomes([&] { return proxy.requests() == 6; }));
 }
 
 TEST_CASE("what is said in pieces before there is a reply is one request", "[proxy]") {
@@ -189,7 +190,7 @@ TEST_CASE("replies that are held come when they are let go, and not before", "[p
   proxy.hold(true);
   client.say("held");
   CHECK(client.hear(4, kShort) == "(silence)");
-  CHECK(server.heard() == 4);
+  CHECK(support::becomes([&] { return server.heard() == 4; }));
   proxy.hold(false);
   CHECK(client.hear(4) == "held");
 }

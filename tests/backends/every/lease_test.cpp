@@ -106,14 +106,14 @@ TEST_CASE("several late holders of one lock are in nobody's way") {
 }
 
 TEST_CASE("who renews at the last moment has the lease, or is told; never both who renews and who comes", "[process]") {
-  constexpr int kHolds = 150, kRenewals = 64;
+  constexpr int kEnough = 150, kHolds = 4000, kRenewals = 64;  // a machine that mostly comes too late for a renewal goes on
   constexpr auto kLease = 3ms;
   struct Hold {
     std::uint64_t fence;
     std::int64_t granted_by, until;  // CLOCK_BOOTTIME; until: what its holder could believe, by its last good acquire or renew
   };
   struct Board {
-    std::atomic<int> next{0};
+    std::atomic<int> next{0}, renewed{0};
     Hold holds[kHolds];
   };
   const Ground ground;
@@ -143,21 +143,23 @@ TEST_CASE("who renews at the last moment has the lease, or is told; never both w
         const int number = board->next.fetch_add(1);
         if (number >= kHolds) return 0;
         board->holds[number] = hold;
+        if (hold.until != 0) ++board->renewed;
+        if (number >= kEnough && board->renewed > kEnough / 10) return 0;
         if (!lock.held() && random() % 2) lock.unlock();
       }
     });
   for (Child& child : children) CHECK(child.wait(60s) == Exit{0, 0});
   std::map<std::uint64_t, Hold> by_fence;
-  int doubles = 0, overlaps = 0, renewed = 0;
-  for (const Hold& hold : board->holds) doubles += !by_fence.emplace(hold.fence, hold).second;
+  int doubles = 0, overlaps = 0;
+  for (const Hold& hold : board->holds)
+    if (hold.fence != 0) doubles += !by_fence.emplace(hold.fence, hold).second;
   for (auto hold = by_fence.begin(); hold != by_fence.end(); ++hold) {
-    renewed += hold->second.until != 0;
     // None of them let go in time. Whoever came later came after the time until which it could believe.
     if (const auto next = std::next(hold); next != by_fence.end()) overlaps += next->second.granted_by < hold->second.until;
   }
   CHECK(doubles == 0);
   CHECK(overlaps == 0);
-  CHECK(renewed > kHolds / 10);
+  CHECK(board->renewed > kEnough / 10);
 }
 
 TEST_CASE("a lease that its holder's death ends is free at once", "[process]") {
@@ -309,7 +311,8 @@ TEST_CASE("a holder that is stopped between its grant and what it writes next is
       return 0;
     });
   std::minstd_rand random{17};
-  for (int i = 0; i < 150; ++i) {
+  const auto enough = [&] { return grants->load() > 50; };
+  for (int i = 0; i < 150 || (!enough() && i < 5000); ++i) {
     Child& victim = children[random() % children.size()];
     victim.stop();
     std::this_thread::sleep_for(std::chrono::microseconds{random() % 4000});
@@ -318,7 +321,7 @@ TEST_CASE("a holder that is stopped between its grant and what it writes next is
   over->store(1);
   for (Child& child : children) CHECK(child.wait() == Exit{0, 0});
   CHECK(backwards->load() == 0);
-  CHECK(grants->load() > 50);
+  CHECK(enough());
   auto lock = ground.lock("x", {.timeout = kPatience});
   lock.acquire();
   CHECK(lock.fence() > last->load());
