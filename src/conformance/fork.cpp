@@ -84,7 +84,7 @@ void parents_death_frees(Stage& stage) {
   comes_free(stage, name, "a dead holder's lock stayed held while a child of it lives");
   require(!child.locked(), "a forked child says that a free lock is held");
   child.acquire();
-  child.release();
+  child.unlock();  // its lease may be over by now
 }
 
 void no_leak_through_exec(Stage& stage) {
