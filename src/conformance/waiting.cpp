@@ -207,14 +207,20 @@ void last_try_is_made(Stage& stage) {
 void nobody_starves(Stage& stage) {
   const std::string name = stage.name();
   constexpr auto kTime = 1200ms;
+  constexpr int kRounds = 3;  // a machine that keeps one of them from running for a second makes one round look bad, and not all
   std::vector<Other> all;
   for (int i = 0; i < 5; ++i) all.push_back(stage.other(name));
-  for (const Other& one : all) one.actor().tell({"take turns", one.id(), std::to_string(std::chrono::nanoseconds{kTime}.count())});
-  std::vector<std::uint64_t> turns;
-  for (const Other& one : all) turns.push_back(std::stoull(one.actor().hear().at(0)));
-  const std::uint64_t sum = std::accumulate(turns.begin(), turns.end(), std::uint64_t{0}), least = *std::min_element(turns.begin(), turns.end());
-  require(sum > 0, "nobody was granted the lock");
-  require(least * all.size() * 5 >= sum, "of " + std::to_string(sum) + " turns, one of five who all wanted the lock had " + std::to_string(least));
+  std::string starved;
+  for (int round = 0; round < kRounds; ++round) {
+    for (const Other& one : all) one.actor().tell({"take turns", one.id(), std::to_string(std::chrono::nanoseconds{kTime}.count())});
+    std::vector<std::uint64_t> turns;
+    for (const Other& one : all) turns.push_back(std::stoull(one.actor().hear().at(0)));
+    const std::uint64_t sum = std::accumulate(turns.begin(), turns.end(), std::uint64_t{0}), least = *std::min_element(turns.begin(), turns.end());
+    require(sum > 0, "nobody was granted the lock");
+    if (least * all.size() * 5 >= sum) return;
+    starved = "of " + std::to_string(sum) + " turns, one of five who all wanted the lock had " + std::to_string(least);
+  }
+  throw Broken{starved};
 }
 
 }  // namespace sherlock::conformance

@@ -81,7 +81,7 @@ struct FirstToTry : ReferenceLock {
   using ReferenceLock::ReferenceLock;
   bool may_take(const Entry& entry, const Claim& claim) const override { return !entry.held || is_over(entry, claim); }
   void do_wait(const Claim&, nanoseconds deadline, std::stop_token stop) override {
-    sherlock::clock().sleep_until(std::min(deadline, sherlock::clock().monotonic() + std::chrono::milliseconds{100}), std::move(stop));
+    sherlock::clock().sleep_until(std::min(deadline, sherlock::clock().monotonic() + std::chrono::milliseconds{900}), std::move(stop));
   }
 };
 

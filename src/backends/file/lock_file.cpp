@@ -34,7 +34,7 @@ bool try_flock(int fd, int operation, const std::string& path) {
 }
 
 // How long somebody's look is waited for. A look is over in no time, but whoever looks may have lost its processor in the middle.
-constexpr std::chrono::milliseconds kPatienceWithLooks{100};
+constexpr std::chrono::milliseconds kPatienceWithLooks{500};
 
 void let_others_run(int round) {
   if (round < 16) {
