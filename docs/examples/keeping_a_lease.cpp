@@ -47,8 +47,8 @@ int main() {
   const pid_t exporter = fork();
   if (exporter == 0) {
     sherlock::configure({.backend = "file", .client = directory});
-    sherlock::Lock job{"export", {.expire = 300ms, .on_lost = [](const sherlock::LockException& what) { std::cout << what.what() << std::endl; }}};
-    const bool first = export_all(job, 3, [](int) { usleep(200'000); });  // twice as long as the lease
+    sherlock::Lock job{"export", {.expire = 1s, .on_lost = [](const sherlock::LockException& what) { std::cout << what.what() << std::endl; }}};
+    const bool first = export_all(job, 3, [](int) { usleep(700'000); });  // twice as long as the lease
     const bool second = export_all(job, 100, [](int page) {
       if (page == 2) raise(SIGSTOP);
       usleep(20'000);
