@@ -73,7 +73,7 @@ TEST_CASE("a process that was stopped past its kept lease is told when it goes o
   for (const std::string& backend : registry().names()) {
     CAPTURE(backend);
     const Place place{backend};
-    Pipe ready, lost;
+    Pipe ready, lost, taken;
     Child holder{[&] {
       std::atomic<int> told{0};
       Lock lock{"x", {.expire = 300ms, .on_lost = [&](const LockException& what) {
@@ -84,6 +84,7 @@ TEST_CASE("a process that was stopped past its kept lease is told when it goes o
       const Keeper keeper{lock};
       ready.tell();
       while (!keeper.stop_token().stop_requested()) std::this_thread::yield();
+      if (!taken.hear()) return 5;
       if (lock.held()) return 1;
       try {
         lock.release();
@@ -98,6 +99,7 @@ TEST_CASE("a process that was stopped past its kept lease is told when it goes o
     Lock successor{"x", {.expire = 1h, .timeout = kPatience}};
     successor.acquire();
     CHECK(successor.abandoned());
+    taken.tell();
     holder.resume();
     CHECK(lost.hear());
     CHECK(holder.wait() == Exit{0, 0});

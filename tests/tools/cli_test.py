@@ -181,11 +181,11 @@ class Terminal:
     def __init__(self, words, columns=80, environment=()):
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
+            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
             os.environ.update({"TERM": "xterm", **dict(environment)})
             with contextlib.suppress(OSError):
                 os.execvp(words[0], words)
             os._exit(1)
-        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         self.text, self.times = b"", []
 
     def read_until(self, found):
@@ -786,7 +786,7 @@ def _(store):
         waiter = store.start("run", "a", "echo", "never")
         eventually(lambda: len(os.listdir(f"/proc/{waiter.pid}/task")) > 1)
         waiter.send_signal(getattr(signal, name))
-        out, _ = waiter.communicate(timeout=2)
+        out, _ = waiter.communicate(timeout=PATIENCE)
         expect(waiter.returncode == -getattr(signal, name) and out == b"", name, waiter.returncode, out)
     expect(store.held("a") and finish(holder) == 0)
     expect(store.do("run", "-n", "a", "true").code == 0)
@@ -894,7 +894,7 @@ def _(store):
     holder = store.hold("a", "--expire", "1", "--kill-after", "100ms", command=listener(file))
     command, = children(holder.pid)
     lose(store, holder)
-    expect(holder.wait(timeout=PATIENCE) == 76 and not is_alive(command) and lines(file) == ["SIGTERM"])
+    expect(holder.wait(timeout=PATIENCE) == 76 and not is_alive(command) and lines(file) in ([], ["SIGTERM"]))  # it may not have come to write it
 
 
 @claim("a store that is removed under a command is told at its end, if not before")
@@ -910,11 +910,16 @@ def _(store):
 
 @claim("a short wait says nothing")
 def _(store):
-    holder = store.hold("a")
-    waiter = store.start("run", "a", "true")
-    eventually(lambda: len(os.listdir(f"/proc/{waiter.pid}/task")) > 1)
-    finish(holder)
-    expect(waiter.communicate(timeout=PATIENCE)[1] == b"")
+    for _ in range(10):
+        holder, began = store.hold("a"), time.monotonic()
+        waiter = store.start("run", "a", "true")
+        eventually(lambda: len(os.listdir(f"/proc/{waiter.pid}/task")) > 1)
+        finish(holder)
+        said = waiter.communicate(timeout=PATIENCE)[1]
+        if time.monotonic() - began < 0.5:
+            expect(said == b"", said)
+            return
+    raise Skip("this machine makes every wait a long one")
 
 
 @claim("a wait is told on stderr in one line, and again when the holder changes")
@@ -946,8 +951,14 @@ def _(store):
     for _ in range(2):
         store.start("run", "-q", "a", "true")
     eventually(lambda: store.status("a")["holder"]["waiting"] == 2)
-    waiter = store.start("run", "a", "true")
-    line = waiter.stderr.readline()
+    for _ in range(5):  # it looks once, and may do so before it is counted itself
+        waiter = store.start("run", "a", "true")
+        line = waiter.stderr.readline()
+        if b"; 3 wait" in line:
+            break
+        waiter.kill()
+        waiter.wait()
+        eventually(lambda: store.status("a")["holder"]["waiting"] == 2)
     expect(b"; 3 wait" in line, line)
     expect(re.search(r"^waiting +3$", store.do("status", "a").out, re.M))
 
@@ -963,8 +974,8 @@ def _(store):
 @claim("on a terminal a wait is one line, rewritten at most four times a second, and gone afterwards")
 def _(store):
     holder = store.hold("a", "-l", "full dump " * 20)
-    terminal = Terminal(store.words("run", "-w", "50", "a", "echo", "mine"), columns=60)
     began = time.monotonic()
+    terminal = Terminal(store.words("run", "-w", "50", "a", "echo", "mine"), columns=60)
     try:
         terminal.read_until(lambda text: text.count(b"\r") >= 4)
         expect(time.monotonic() - began >= 0.45 + 3 * 0.24, "too often", terminal.text)
@@ -972,7 +983,7 @@ def _(store):
         expect(all(line.startswith(b"waiting for a: held by sh (pid") and line.endswith(b"\x1b[K") for line in shown[:-1]), shown)
         expect(all(len(line) - len(b"\x1b[K") < 60 for line in shown) and b"\n" not in terminal.text, shown)
         finish(holder)
-        terminal.read_until(lambda text: b"mine" in text)
+        terminal.read_until(lambda text: b"mine\r\n" in text)
         expect(terminal.text.endswith(b"\r\x1b[Kmine\r\n"), terminal.text)
         expect(terminal.wait() == 0)
     finally:

@@ -7,6 +7,7 @@
 
 #include "addons/etcd/base64.hpp"
 #include "addons/support/etcd_server.hpp"
+#include "addons/support/is_once.hpp"
 #include "catch.hpp"
 #include "support/says.hpp"
 
@@ -66,19 +67,22 @@ TEST_CASE("the fence is the revision of the key, which a transaction of etcd can
 TEST_CASE("what is released leaves nothing behind, and neither does a lock object") {
   REQUIRE_SERVER(EtcdServer);
   const EtcdServer server;
-  {
-    EtcdLock lock{"x", {}, server.url()}, other{"x", {}, server.url()}, never{"y", {.expire = sherlock::never}, server.url()};
-    for (int i = 0; i < 5; ++i) {
-      lock.acquire();
-      CHECK_FALSE(other.try_acquire());
-      lock.release();
+  CHECK(support::is_once([&](const std::string& name) {
+    const auto before = leases(server);
+    {
+      EtcdLock lock{name, {}, server.url()}, other{name, {}, server.url()}, never{"never " + name, {.expire = sherlock::never}, server.url()};
+      for (int i = 0; i < 5; ++i) {
+        lock.acquire();
+        CHECK_FALSE(other.try_acquire());
+        lock.release();
+      }
+      never.acquire();
+      never.release();
+      CHECK(server.ctl({"get", "--prefix", "sherlock/"}).empty());
+      CHECK(leases(server) == before + 2);  // which the next hold of each would be attached to
     }
-    never.acquire();
-    never.release();
-    CHECK(server.ctl({"get", "--prefix", "sherlock/"}).empty());
-    CHECK(leases(server) == 2);  // which the next hold of each would be attached to
-  }
-  CHECK(leases(server) == 0);
+    return leases(server) == before;
+  }));
 }
 
 TEST_CASE("locks of one server share its connections") {

@@ -56,11 +56,12 @@ TEST_CASE("a lease is over when it was watched, unchanged, for as long as it say
   REQUIRE_SERVER(MemcachedServer);
   const MemcachedServer server;
   MemcachedLock lock{"x", {.timeout = 20s}, server.url()};
-  server.set(item_of(lock), encode(stranger(300ms)));  // since 1970, its note says
-  const auto before = std::chrono::steady_clock::now();
+  server.set(item_of(lock), encode(stranger(1h)));  // since 1970, its note says
   CHECK_FALSE(lock.try_acquire());
   CHECK(lock.holder()->label == "a stranger");
   CHECK(lock.holder()->fence == 41u);
+  server.set(item_of(lock), encode(stranger(300ms)));
+  const auto before = std::chrono::steady_clock::now();
   lock.acquire();
   CHECK(std::chrono::steady_clock::now() - before >= 300ms);
   CHECK(lock.abandoned());
