@@ -54,10 +54,18 @@ FaultFigures play(Wrong wrong, int faults) {
   return support::play_faults(subject, {.seed = 1, .faults = faults, .lease = 200ms, .slack = 500ms});
 }
 
+// A busy machine may keep a run from seeing what it is about.
+template <class Figure>
+FaultFigures play_until(Figure FaultFigures::* seen, Wrong wrong, int faults) {
+  FaultFigures figures = play(wrong, faults);
+  for (int i = 0; i < 9 && !(figures.*seen > 0); ++i) figures = play(wrong, faults);
+  return figures;
+}
+
 }  // namespace
 
 TEST_CASE("a fault run sees two that hold a lock at a time, and that the first was not told", "[faults][process]") {
-  const FaultFigures figures = play(Wrong::grants_to_all, 8);
+  const FaultFigures figures = play_until(&FaultFigures::untold, Wrong::grants_to_all, 8);
   CHECK(figures.acquisitions > 0);
   CHECK(figures.overlaps > 0);
   CHECK(figures.untold > 0);
@@ -65,9 +73,9 @@ TEST_CASE("a fault run sees two that hold a lock at a time, and that the first w
 }
 
 TEST_CASE("a fault run sees fences that do not grow", "[faults][process]") {
-  CHECK(play(Wrong::counts_nothing, 4).fences > 0);
+  CHECK(play_until(&FaultFigures::fences, Wrong::counts_nothing, 4).fences > 0);
 }
 
 TEST_CASE("a fault run sees verbs that take too long", "[faults][process]") {
-  CHECK(play(Wrong::takes_its_time, 10).hangs > 0);
+  CHECK(play_until(&FaultFigures::hangs, Wrong::takes_its_time, 10).hangs > 0);
 }

@@ -92,7 +92,7 @@ bool excludes_foreigners(const std::string& path) {
   return !got_in;
 }
 
-void hold(const Ground& g, FileLock& lock, int who, const std::function<void()>& inside) {
+void hold(const Ground& g, FileLock& lock, int who, const std::function<void()>& inside, std::int64_t asked) {
   {
     const Inside in{g.stage.lock, who, 1, lock.fence()};
     if (g.stage.orphan.exchange(false) && !lock.abandoned()) g.complain(Wrong::abandoned, "a dead holder's successor was not told");
@@ -100,14 +100,14 @@ void hold(const Ground& g, FileLock& lock, int who, const std::function<void()>&
     if (inside) inside();
     if (!excludes_foreigners(lock.path())) g.complain(Wrong::overlap, "a foreigner gets in beside a holder, later");
   }
-  let_go(g, lock);
+  let_go(g, lock, asked);
 }
 
-void let_go(const Ground& g, FileLock& lock) {
+void let_go(const Ground& g, FileLock& lock, std::int64_t asked) {
   try {
     lock.release();
   } catch (const sherlock::LockLostException&) {
-    g.complain(Wrong::lost, "told of a loss that was none");
+    if (asked == 0 || lock.expire().is_infinite() || now_ns() - asked < lock.expire().ns().count()) g.complain(Wrong::lost, "told of a loss that was none");
   }
 }
 

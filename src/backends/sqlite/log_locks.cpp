@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdint>
 #include <exception>
@@ -34,6 +35,8 @@ struct Ours {
   sqlite3_io_methods methods;
   posix::LockFd index;
 };
+
+constexpr int kVersion = 3;  // of SQLite's tables as we know them: what a later one has more is not copied
 
 constexpr int room_of(const sqlite3_vfs& vfs) {
   constexpr int kAlign = alignof(Ours);
@@ -130,6 +133,7 @@ int open(sqlite3_vfs*, const char* name, sqlite3_file* file, int flags, int* fla
   const int code = unix_vfs->xOpen(unix_vfs, name, file, flags, flags_out);
   if (code != SQLITE_OK || !(flags & SQLITE_OPEN_MAIN_DB) || file->pMethods->iVersion < 2) return code;
   Ours* const mine = new (&ours(file)) Ours{name, file->pMethods, *file->pMethods, {}};
+  mine->methods.iVersion = std::min(mine->methods.iVersion, kVersion);
   mine->methods.xClose = close;
   mine->methods.xShmMap = shm_map;
   mine->methods.xShmLock = shm_lock;
@@ -145,6 +149,7 @@ struct OwnVfs {
 
   explicit OwnVfs(sqlite3_vfs& standard) : vfs{standard} {
     unix_vfs = &standard;
+    vfs.iVersion = std::min(vfs.iVersion, kVersion);
     vfs.szOsFile = room_of(standard) + static_cast<int>(sizeof(Ours));
     vfs.zName = name.c_str();
     vfs.pNext = nullptr;

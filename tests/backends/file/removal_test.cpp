@@ -147,7 +147,7 @@ TEST_CASE("a waiter whose file is taken away gets the lock of the new one", "[fi
         let_the_last_look_be_old();
         CHECK_THROWS_AS(holder.release(), LockLostException);
       }
-      CHECK(waiter.wait(5s) == Exit{0, 0});  // though the foreigner keeps what it has
+      CHECK(waiter.wait() == Exit{0, 0});  // though the foreigner keeps what it has
     }
 }
 
