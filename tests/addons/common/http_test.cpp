@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "addons/common/http.hpp"
 
+#include <poll.h>
 #include <signal.h>
 #include <sys/un.h>
 
 #include <atomic>
+#include <filesystem>
 #include <thread>
 
 #include "addons/common/failure.hpp"
@@ -13,6 +15,7 @@
 #include "addons/support/fake_server.hpp"
 #include "addons/support/late_reader.hpp"
 #include "catch.hpp"
+#include "support/becomes.hpp"
 #include "support/says.hpp"
 #include "support/temp_dir.hpp"
 
@@ -32,6 +35,18 @@ std::string chunk(const std::string& text) {
   char size[16];
   std::snprintf(size, sizeof size, "%zx", text.size());
   return size + ("\r\n" + text + "\r\n");
+}
+
+// Whether that server has left a connection of ours, and we know of it.
+bool has_ended(int port) {
+  for (const auto& entry : std::filesystem::directory_iterator{"/proc/self/fd"}) {
+    pollfd end{std::stoi(entry.path().filename()), POLLRDHUP, 0};
+    sockaddr_in peer{};
+    socklen_t length = sizeof peer;
+    if (::getpeername(end.fd, reinterpret_cast<sockaddr*>(&peer), &length) != 0 || peer.sin_family != AF_INET || ntohs(peer.sin_port) != port) continue;
+    if (::poll(&end, 1, 0) == 1 && (end.revents & POLLRDHUP) != 0) return true;
+  }
+  return false;
 }
 
 template <class Ask>
@@ -78,7 +93,7 @@ TEST_CASE("who was asked twice is told from who has left while nobody asked") {
   Http http{at(server.port()), 1, "test"};
   CHECK_FALSE(http.ask("POST", "/", "{}", Deadline::in(10s)).repeated);
   CHECK(http.ask("POST", "/", "{}", Deadline::in(10s)).repeated);
-  std::this_thread::sleep_for(50ms);  // for the end to arrive
+  CHECK(support::becomes([&] { return has_ended(server.port()); }));
   CHECK_FALSE(http.ask("POST", "/", "{}", Deadline::in(10s)).repeated);
   CHECK(asked == 4);
 }
