@@ -109,11 +109,11 @@ void wait_run(const Run& run, Report& report) {
   const nanoseconds time{static_cast<std::int64_t>(run.seconds * 1e9 / (2 * kCrowds.size()))};
   for (const int crowd : kCrowds)
     for (const nanoseconds hold : {0ns, nanoseconds{1ms}})
-      for (int tries = 0; tries < 3; ++tries) {  // a busy machine is slow now and then
-        const std::uint64_t before = f.slow;
+      for (int tries = 0; tries < 3; ++tries) {  // a busy machine is slow now and then, and lets somebody wait for the processor
+        const std::uint64_t slow = f.slow, starved = f.starved;
         one(run, crowd, hold, time, f);
-        if (f.slow == before) break;
-        if (tries < 2) f.slow = before;
+        if (f.slow == slow && f.starved == starved) break;
+        if (tries < 2) f.slow = slow, f.starved = starved;
       }
   report.count("acquisitions", f.acquisitions);
   report.broken("overlaps", f.overlaps);
