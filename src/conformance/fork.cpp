@@ -80,6 +80,7 @@ void parents_death_frees(Stage& stage) {
   Other parent = stage.other(name, long_enough(stage));
   parent.acquire();
   Other child{parent.actor().fork(), parent};
+  static_cast<void>(child.held());  // it runs, and has done what a child does at first
   parent.actor().kill();
   comes_free(stage, name, "a dead holder's lock stayed held while a child of it lives");
   require(!child.locked(), "a forked child says that a free lock is held");

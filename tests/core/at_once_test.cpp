@@ -243,7 +243,7 @@ TEST_CASE("a lease that was granted at once lasts as long as it was asked for, a
     const auto after = real_clock().boottime();
     CHECK(store.lease_ends.load() >= before + expire);
     CHECK(store.lease_ends.load() <= after + expire + 2 * 10ms);
-    lock.unlock();  // in time or not
+    lock.unlock();
   }
 }
 

@@ -66,7 +66,7 @@ class Victim {
     for (const char* name : kNames) {
       const Duration expire = *name == 'b' ? Duration{1ms} : never;
       locks_.push_back(backend_.make(name, Options{.ns = "ns", .expire = expire, .timeout = 1ms, .label = "label"}, client_));
-      locks_.back()->acquire();
+      if (!locks_.back()->try_acquire_for(20s)) broken("a lock of a new companion is not to be had", "try_acquire_for");
       locks_.back()->unlock();  // not release(): the short lease may be over
     }
     start_holder();

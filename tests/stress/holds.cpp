@@ -48,10 +48,12 @@ void show(const Interval& first, const Interval& next) {
 // May have been lost without a word, where the store is removed.
 bool brief(const Interval& i) { return i.end - i.start < kUntoldBelow; }
 
+// Whose lease was over before he could write it down: his successor may have been and gone.
+bool written_late(const Interval& i) { return i.kind == Hold::lease && (i.told || i.killed) && i.start >= i.deadline; }
+
 // Whoever was granted after another had ended must have the larger fence.
 std::uint64_t fences_back(std::vector<Interval> by_start, Removal removal) {
-  // Whose lease was over before he could write it down never was inside: his successor may have been and gone.
-  std::erase_if(by_start, [](const Interval& i) { return i.kind == Hold::foreign || (i.told && i.end == i.start); });
+  std::erase_if(by_start, [](const Interval& i) { return i.kind == Hold::foreign || written_late(i) || (i.told && i.end == i.start); });
   std::vector<Interval> by_end = by_start;
   std::sort(by_end.begin(), by_end.end(), [](const Interval& a, const Interval& b) { return a.end < b.end; });
   std::uint64_t wrong = 0, highest = 0;
@@ -98,7 +100,7 @@ Verdict judge(HoldLog& log, Removal removal) {
       }
       // A foreigner knows nothing of leases: it may meet nobody, late or not.
       const bool over = first.kind == Hold::lease && next.kind != Hold::foreign && next.start >= first.deadline;
-      if (over && told)
+      if ((over && told) || (first.kind != Hold::foreign && written_late(next)))
         ++v.late_overlaps;
       else if (removal != Removal::none && !with_foreigner && std::min(first.end, next.end) - next.start < kUntoldBelow)
         ++v.short_untold;

@@ -22,6 +22,7 @@ struct State {
   Detector lock;
   std::atomic<std::uint64_t> grants[kMost], switches, busy_us;
   std::atomic<std::int64_t> longest;
+  std::atomic<int> ready;
   std::atomic<bool> go, stop;
 };
 
@@ -37,6 +38,7 @@ struct Usage {
 
 void work(State& s, const Store& store, int worker, nanoseconds hold) {
   const auto lock = store.lock("w", {.timeout = 20s});
+  ++s.ready;
   while (!s.go) nap(1ms);
   const Usage before = Usage::now();
   while (!s.stop) {
@@ -76,7 +78,7 @@ void one(const Run& run, int crowd, nanoseconds hold, nanoseconds time, Figures&
   const Shared<State> s;
   std::vector<pid_t> pids;
   for (int i = 0; i < crowd; ++i) pids.push_back(spawn([&, i] { work(*s, store, i, hold); }));
-  nap(crowd * 3ms);
+  for (const std::int64_t end = now_ns() + 20'000'000'000; s->ready < crowd && now_ns() < end;) nap(1ms);
   s->go = true;
   nap(time);
   std::vector<std::uint64_t> shares;
@@ -109,11 +111,11 @@ void wait_run(const Run& run, Report& report) {
   const nanoseconds time{static_cast<std::int64_t>(run.seconds * 1e9 / (2 * kCrowds.size()))};
   for (const int crowd : kCrowds)
     for (const nanoseconds hold : {0ns, nanoseconds{1ms}})
-      for (int tries = 0; tries < 3; ++tries) {  // a busy machine is slow now and then, and lets somebody wait for the processor
-        const std::uint64_t slow = f.slow, starved = f.starved;
+      for (int tries = 0; tries < 3; ++tries) {  // a busy machine is slow now and then
+        const Figures before = f;
         one(run, crowd, hold, time, f);
-        if (f.slow == slow && f.starved == starved) break;
-        if (tries < 2) f.slow = slow, f.starved = starved;
+        if (f.slow == before.slow && f.starved == before.starved && f.too_long == before.too_long) break;
+        if (tries < 2) f.slow = before.slow, f.starved = before.starved, f.too_long = before.too_long;
       }
   report.count("acquisitions", f.acquisitions);
   report.broken("overlaps", f.overlaps);

@@ -139,26 +139,28 @@ int open(sqlite3_vfs*, const char* name, sqlite3_file* file, int flags, int* fla
 }
 
 // Never destroyed: SQLite has it in its list. Its name is one's own: another copy of this library may be at the same SQLite.
-sqlite3_vfs* make_vfs(sqlite3_vfs& standard) {
-  unix_vfs = &standard;
-  const auto* const name = new std::string{"sherlock-" + std::to_string(reinterpret_cast<std::uintptr_t>(&unix_vfs))};
-  auto* const made = new sqlite3_vfs{standard};
-  made->szOsFile = room_of(standard) + static_cast<int>(sizeof(Ours));
-  made->zName = name->c_str();
-  made->pNext = nullptr;
-  made->xOpen = open;
-  return made;
-}
+struct OwnVfs {
+  const std::string name = "sherlock-" + std::to_string(reinterpret_cast<std::uintptr_t>(&unix_vfs));
+  sqlite3_vfs vfs;
 
-sqlite3_vfs* own_vfs = nullptr;
+  explicit OwnVfs(sqlite3_vfs& standard) : vfs{standard} {
+    unix_vfs = &standard;
+    vfs.szOsFile = room_of(standard) + static_cast<int>(sizeof(Ours));
+    vfs.zName = name.c_str();
+    vfs.pNext = nullptr;
+    vfs.xOpen = open;
+  }
+};
+
+OwnVfs* own_vfs = nullptr;
 
 }  // namespace
 
 const char* vfs_with_log_locks() {
   sqlite3_vfs* const standard = sqlite3_vfs_find(nullptr);
   if (standard == nullptr || standard->zName != std::string_view{"unix"}) return nullptr;
-  if (own_vfs == nullptr) own_vfs = make_vfs(*standard);
-  return sqlite3_vfs_register(own_vfs, 0) == SQLITE_OK ? own_vfs->zName : nullptr;  // again does no harm
+  if (own_vfs == nullptr) own_vfs = new OwnVfs{*standard};
+  return sqlite3_vfs_register(&own_vfs->vfs, 0) == SQLITE_OK ? own_vfs->name.c_str() : nullptr;  // again does no harm
 }
 
 }  // namespace sherlock::sqlite

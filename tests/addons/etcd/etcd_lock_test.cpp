@@ -7,6 +7,7 @@
 
 #include "addons/etcd/base64.hpp"
 #include "addons/support/etcd_server.hpp"
+#include "addons/support/is_once.hpp"
 #include "catch.hpp"
 #include "support/says.hpp"
 
@@ -42,11 +43,10 @@ TEST_CASE("the cluster keeps a lease for a ninth longer than its holder, or more
   REQUIRE_SERVER(EtcdServer);
   const EtcdServer server;
   EtcdLock lease{"lease", {.expire = 9s}, server.url()}, forever{"forever", {.expire = sherlock::never}, server.url()};
-  const auto asked = std::chrono::steady_clock::now();
   lease.acquire();
   forever.acquire();
   const auto left = lease.holder()->expiry.value() - std::chrono::system_clock::now();
-  CHECK((left + (std::chrono::steady_clock::now() - asked) > 9s && left <= 12s));
+  CHECK((left > 9s && left <= 12s));
   CHECK(lease.renew());
   CHECK_FALSE(forever.holder()->expiry);
   CHECK(forever.renew());
@@ -67,19 +67,22 @@ TEST_CASE("the fence is the revision of the key, which a transaction of etcd can
 TEST_CASE("what is released leaves nothing behind, and neither does a lock object") {
   REQUIRE_SERVER(EtcdServer);
   const EtcdServer server;
-  {
-    EtcdLock lock{"x", {}, server.url()}, other{"x", {}, server.url()}, never{"y", {.expire = sherlock::never}, server.url()};
-    for (int i = 0; i < 5; ++i) {
-      lock.acquire();
-      CHECK_FALSE(other.try_acquire());
-      lock.release();
+  CHECK(support::is_once([&](const std::string& name) {
+    const auto before = leases(server);
+    {
+      EtcdLock lock{name, {}, server.url()}, other{name, {}, server.url()}, never{"never " + name, {.expire = sherlock::never}, server.url()};
+      for (int i = 0; i < 5; ++i) {
+        lock.acquire();
+        CHECK_FALSE(other.try_acquire());
+        lock.release();
+      }
+      never.acquire();
+      never.release();
+      CHECK(server.ctl({"get", "--prefix", "sherlock/"}).empty());
+      CHECK(leases(server) == before + 2);  // which the next hold of each would be attached to
     }
-    never.acquire();
-    never.release();
-    CHECK(server.ctl({"get", "--prefix", "sherlock/"}).empty());
-    CHECK(leases(server) == 2);  // which the next hold of each would be attached to
-  }
-  CHECK(leases(server) == 0);
+    return leases(server) == before;
+  }));
 }
 
 TEST_CASE("locks of one server share its connections") {
@@ -228,9 +231,9 @@ TEST_CASE("users and passwords open the server, and are never shown") {
   }
   for (const std::string& url : {"http://" + at, "http://locks:wrongpass1@" + at, "http://nobody:wrongpass1@" + at, "http://poor:wrongpass1@" + at}) {
     INFO(url);
-    EtcdLock lock{"x", {.expire = sherlock::never, .timeout = 20s}, url};
+    EtcdLock lock{"x", {.expire = sherlock::never}, url};
     try {
-      lock.acquire();  // a try has a second, and the server takes its time over a password
+      static_cast<void>(lock.try_acquire());
       FAIL("it was let in");
     } catch (const BackendException& e) {
       CHECK_THAT(e.what(), says("127.0.0.1") && !says("wrongpass1"));

@@ -168,8 +168,8 @@ TEST_CASE("a host that swallows everything, or is no use, leaves the next one it
   server.sql("CREATE ROLE locks LOGIN SUPERUSER PASSWORD 'x'");
   const support::Blackhole blackhole;
   for (const int first : {blackhole.port(), support::free_port()}) {
-    PostgresLock lock{"x", {}, "postgresql://locks:x@127.0.0.1:" + std::to_string(first) + ",127.0.0.1:" + std::to_string(server.port()) + "/postgres"};
-    CHECK(lock.try_acquire());
+    PostgresLock lock{"x", {.timeout = 6s}, "postgresql://locks:x@127.0.0.1:" + std::to_string(first) + ",127.0.0.1:" + std::to_string(server.port()) + "/postgres"};
+    CHECK_NOTHROW(lock.acquire());
   }
 }
 
@@ -381,9 +381,11 @@ TEST_CASE("a server that does not stop talking keeps a waiter neither past its t
       return true;
     });
     PostgresLock lock{"x", {.timeout = 1h, .retry_interval = 1h}, loopback(server.port())};
-    const auto before = std::chrono::steady_clock::now();
-    wait(lock, flood);
-    CHECK(std::chrono::steady_clock::now() - before < 8s);
+    for (int round = 0; round < 10 && flood.sent() == 0; ++round) {  // a busy machine has not come to listen in time
+      const auto before = std::chrono::steady_clock::now();
+      wait(lock, flood);
+      CHECK(std::chrono::steady_clock::now() - before < 8s);
+    }
     CHECK(flood.sent() > 0);
   };
   flooded([](PostgresLock& lock, const Flood&) { CHECK_FALSE(lock.try_acquire_for(500ms)); });

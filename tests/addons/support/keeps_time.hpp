@@ -12,52 +12,27 @@
 #include <sherlock/base_lock.hpp>
 
 #include "addons/support/blackhole.hpp"
+#include "addons/support/answered.hpp"
 #include "addons/support/failure_of.hpp"
+#include "addons/support/is_once.hpp"
 #include "addons/support/server.hpp"
 #include "catch.hpp"
 #include "support/says.hpp"
 
 namespace support {
 
-// A renewal that has no answer ends with the lease, and in less than `limit`. silence() keeps the answer back. On a machine that did not get so far within
-// the lease, speak() ends that, and all is done again.
-template <class Lock>
-void renew_gives_up_with_the_lease(Lock& holder, std::chrono::nanoseconds lease, std::chrono::nanoseconds limit, const std::function<void()>& silence,
-                                   const std::function<void()>& speak) {
-  bool gave_up = false;
-  for (int i = 0; i < 10 && !gave_up; ++i) {
-    const auto asked = std::chrono::steady_clock::now();
-    holder.acquire();
-    silence();
-    const auto before = std::chrono::steady_clock::now();
-    try {
-      const bool renewed = holder.renew();
-      CHECK_FALSE(renewed);
-      CHECK(std::chrono::steady_clock::now() - asked >= lease);
-      speak();
-    } catch (const sherlock::BackendException& e) {
-      gave_up = true;
-      CHECK(e.code() == sherlock::Errc::busy);
-      CHECK(std::chrono::steady_clock::now() - before < limit);
-    }
-  }
-  CHECK(gave_up);
-}
-
 template <class Lock, class Server>
 void holder_knows_before_anybody_is_let_in(Server& server) {
   using namespace std::chrono_literals;
   std::atomic<int> told{0};
-  Lock holder{"x", {.expire = 1s, .on_lost = [&](const sherlock::LockException&) { ++told; }}, server.url()};
+  Lock holder{"x", {.expire = 3s, .on_lost = [&](const sherlock::LockException&) { ++told; }}, server.url()};
   Lock next{"x", {.timeout = 20s}, server.url()};
-  next.acquire();
-  const auto fence = next.fence();
-  next.release();
-  const auto silence = [&] {
-    told = 0;
-    server.stop();
-  };
-  renew_gives_up_with_the_lease(holder, 1s, 8s, silence, [&] { server.resume(); });  // its patience is 10 s
+  holder.acquire();
+  const auto fence = holder.fence();
+  server.stop();
+  const auto before = std::chrono::steady_clock::now();
+  CHECK(failure_of([&] { static_cast<void>(holder.renew()); }).code() == sherlock::Errc::busy);
+  CHECK(std::chrono::steady_clock::now() - before < 8s);  // its patience is 10 s: it gave up with the lease
   CHECK_FALSE(holder.held());
   server.resume();
   next.acquire();
@@ -73,7 +48,7 @@ template <class Lock, class Server>
 void every_verb_throws_in_its_time(Server& server, const std::string& shown) {
   using namespace std::chrono_literals;
   Lock held{"held", {.timeout = 100ms}, server.url()}, other{"other", {.timeout = 100ms}, server.url()};
-  held.acquire();
+  answered([&] { held.acquire(); });
   server.stop();
   for (const auto& ask : std::initializer_list<std::function<void()>>{
            [&] { static_cast<void>(other.try_acquire()); }, [&] { other.acquire(); }, [&] { held.release(); }, [&] { static_cast<void>(held.renew()); },
@@ -85,26 +60,28 @@ void every_verb_throws_in_its_time(Server& server, const std::string& shown) {
     CHECK(std::chrono::steady_clock::now() - before < 8s);
   }
   server.resume();
-  held.release();
+  answered([&] { held.release(); });
   // What was asked of `other` and never answered was perhaps done when the server went on, for an owner who knows and may ask again.
-  CHECK(other.try_acquire());
+  CHECK(answered([&] { return other.try_acquire(); }));
 }
 
 template <class Lock, class Server>
 void try_without_answer_is_taken_back(Server& server) {
   using namespace std::chrono_literals;
-  Lock look{"x", {}, server.url()};
-  look.acquire();  // from now on the server knows what it has to, and a try is one request
-  look.release();
-  {
-    Lock doubtful{"x", {.expire = sherlock::never, .timeout = 0s}, server.url()};
-    server.stop();
-    CHECK_THROWS_AS(doubtful.try_acquire(), sherlock::BackendException);
-    server.resume();
-    for (const auto end = std::chrono::steady_clock::now() + kPatience; !look.locked() && std::chrono::steady_clock::now() < end;) std::this_thread::yield();
-    CHECK(look.locked());
-  }
-  CHECK_FALSE(look.locked());
+  CHECK(is_once([&](const std::string& name) {
+    Lock look{name, {}, server.url()};
+    look.acquire();  // from now on the server knows what it has to, and a try is one request
+    look.release();
+    {
+      Lock doubtful{name, {.expire = sherlock::never, .timeout = 0s}, server.url()};
+      server.stop();
+      CHECK_THROWS_AS(doubtful.try_acquire(), sherlock::BackendException);
+      server.resume();
+      for (const auto end = std::chrono::steady_clock::now() + kPatience; !look.locked() && std::chrono::steady_clock::now() < end;) std::this_thread::yield();
+      CHECK(look.locked());
+    }
+    return !look.locked();
+  }));
 }
 
 // Of a server that knows nothing when it starts again. `name`: what the text of an exception begins with, after the lock's.

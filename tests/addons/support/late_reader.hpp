@@ -27,6 +27,8 @@ class LateReader {
   enum class End { closed, reset, open };
   // Of the first connection that was not asked for yet: how its client ended it. A reset is what drops everything that is still on its way.
   End end() {
+    pollfd coming{listener_, POLLIN, 0};
+    if (::poll(&coming, 1, 20'000) != 1) return End::open;
     const int fd = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
     End end = End::open;
     pollfd polled{fd, POLLIN, 0};

@@ -193,7 +193,7 @@ TEST_CASE("places of the dead are given out again, with more dead than places", 
   auto spare = take_all_places_but(ground, 50);
   for (int round = 0; round < 2; ++round) {
     Child mother{[&] {
-      for (int i = 0; i < 400; ++i) {
+      for (int i = 0; i < 150; ++i) {
         const pid_t child = ::fork();
         if (child == 0) {
           try {
@@ -208,7 +208,7 @@ TEST_CASE("places of the dead are given out again, with more dead than places", 
       }
       return 0;
     }};
-    CHECK(mother.wait() == Exit{0, 0});
+    CHECK(mother.wait(60s) == Exit{0, 0});
   }
   for (int i = 0; i < 7; ++i) {
     auto after = ground.lock(std::to_string(i));

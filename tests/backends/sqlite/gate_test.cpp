@@ -55,16 +55,17 @@ TEST_CASE("one process at a time is inside the database, whoever is killed there
 
 TEST_CASE("a process that is stopped inside the database makes others say so, at their deadline", "[sqlite][gate][process]") {
   const Ground ground;
-  Pipe ready;
+  Pipe ready, go;
   Child stopped{[&] {
     const auto store = SqliteStore::open(SqliteClient{ground.db}, posix::Missing::create, in(15s)());
-    store->section(in(5s), [&](Rows&) {
+    store->section(in(15s), [&](Rows&) {
       ready.tell();
-      ::raise(SIGSTOP);
+      go.hear();
     });
     return 0;
   }};
   REQUIRE(ready.hear());
+  stopped.stop();
   const auto store = [&] {
     const auto e = thrown<BackendException>([&] { (void)ground.lock("x", {.timeout = 1s}); });
     CHECK(e.code() == Errc::busy);
@@ -72,6 +73,7 @@ TEST_CASE("a process that is stopped inside the database makes others say so, at
   };
   store();
   stopped.resume();
+  go.tell();
   CHECK(stopped.wait() == Exit{0, 0});
   CHECK(is_free(ground));
 }
