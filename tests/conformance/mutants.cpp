@@ -68,7 +68,7 @@ const std::vector<Mutant>& all() {
       mutant<CountsTries>(16, "counts-tries-in-process", in_process()),
       mutant<CannotBeStopped>(17, "cannot-be-stopped"),
       mutant<NoLastTry>(18, "no-last-try", without_wakes()),
-      mutant<FirstToTry>(19, "first-to-try"),
+      mutant<KeptForItsLast>(19, "kept-for-its-last"),
 
       mutant<LeasesNeverEnd>(20, "leases-never-end"),
       mutant<LeasesEndEarly>(20, "leases-end-early"),

@@ -76,12 +76,27 @@ struct NoLastTry : HearsNoRelease {
   }
 };
 
-// Whoever is quick has it: a waiter looks now and then, and who has just released need not wait at all.
-struct FirstToTry : ReferenceLock {
+// Who has just released has the lock for a while to come, and need not wait for it. That is no matter of luck: however slow the machine, who comes back
+// within the while is preferred to all who wait.
+struct KeptForItsLast : ReferenceLock {
   using ReferenceLock::ReferenceLock;
-  bool may_take(const Entry& entry, const Claim& claim) const override { return !entry.held || is_over(entry, claim); }
-  void do_wait(const Claim&, nanoseconds deadline, std::stop_token stop) override {
-    sherlock::clock().sleep_until(std::min(deadline, sherlock::clock().monotonic() + std::chrono::milliseconds{900}), std::move(stop));
+  bool may_take(const Entry& entry, const Claim& claim) const override {
+    if (entry.held) return is_over(entry, claim);
+    const bool waits = claim.attempt == Attempt::first || claim.attempt == Attempt::waiting;
+    return !waits || mine_was_last(entry) || is_over(entry, claim);
+  }
+  bool do_release(const Claim& claim) override {
+    const Store::Inside inside{store()};
+    Entry& entry = this->entry(claim);
+    if (!is_mine(entry, claim)) return false;
+    entry.held = false;
+    entry.ends = (claim.now() + std::chrono::milliseconds{300}).count();
+    return true;
+  }
+
+ private:
+  bool mine_was_last(const Entry& entry) const {
+    return entry.holder.slot == store().me().slot && entry.holder.generation == store().me().generation;
   }
 };
 

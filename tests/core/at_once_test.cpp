@@ -10,6 +10,7 @@
 
 #include "catch.hpp"
 #include "core/boottime.hpp"
+#include "support/becomes.hpp"
 #include "support/fake_clock.hpp"
 #include "support/subprocess.hpp"
 
@@ -248,9 +249,17 @@ TEST_CASE("a lease that was granted at once lasts as long as it was asked for, a
 
 TEST_CASE("what the machine was suspended for is asked anew when the clocks have moved apart", "[at_once]") {
   const auto wall = sherlock::posix::coarse_wall(), monotonic = sherlock::posix::coarse_monotonic();
-  const auto right = detail::boottime_or_later(wall, monotonic);
+  // A machine that interrupts each look at the clocks makes it answer too little, and not remember it.
+  const auto asked = [&](std::int64_t seen) {
+    std::chrono::nanoseconds time{};
+    CHECK(support::becomes([&] {
+      time = detail::boottime_or_later(seen, monotonic);
+      return detail::suspended.distance.load() == seen - monotonic;
+    }));
+    return time;
+  };
+  const auto right = asked(wall);
   // As it would be seen after an hour of sleep, which CLOCK_BOOTTIME does not know of here.
-  CHECK(detail::boottime_or_later(wall + 3'600'000'000'000, monotonic) - right < 1ms);
-  CHECK(detail::suspended.distance.load() == wall + 3'600'000'000'000 - monotonic);
-  CHECK(detail::boottime_or_later(wall, monotonic) - right < 1ms);
+  CHECK(asked(wall + 3'600'000'000'000) - right < 1ms);
+  CHECK(asked(wall) - right < 1ms);
 }

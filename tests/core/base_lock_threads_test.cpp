@@ -203,9 +203,11 @@ TEST_CASE("one thread of an object sleeps in the store at a time", "[base_lock][
     std::this_thread::yield();
     --sleeping;
   };
-  std::vector<std::thread> waiters;
-  for (int i = 0; i < 4; ++i) waiters.emplace_back([&] { (void)lock.try_acquire_for(100ms); });
-  for (auto& waiter : waiters) waiter.join();
+  for (int round = 0; round < 10 && most == 0; ++round) {  // a machine that held all of them up for their time lets nobody wait
+    std::vector<std::thread> waiters;
+    for (int i = 0; i < 4; ++i) waiters.emplace_back([&] { (void)lock.try_acquire_for(100ms); });
+    for (auto& waiter : waiters) waiter.join();
+  }
   CHECK(most == 1);
 }
 

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <atomic>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <random>
 #include <stop_token>
@@ -623,16 +624,17 @@ TEST_CASE("of many waiters who take turns each gets many", "[parking][process]")
       }
       return 0;
     });
-  const auto total = [&] {
-    int sum = 0;
-    for (const auto& turns : board->turns) sum += turns.load();
-    return sum;
+  const auto each_has_many = [&] {
+    int sum = 0, least = std::numeric_limits<int>::max();
+    for (const auto& turns : board->turns) {
+      const int its = turns.load();
+      sum += its;
+      least = std::min(least, its);
+    }
+    return sum >= 400 && least >= sum / kProcesses / 4;
   };
-  // Plain flock(2) gives some of them nothing at all here. Who comes late may catch up.
-  CHECK(eventually([&] {
-    const int sum = total();
-    return sum >= 400 && std::all_of(std::begin(board->turns), std::end(board->turns), [&](const auto& turns) { return turns.load() >= sum / kProcesses / 4; });
-  }));
+  // Plain flock(2) gives some of them nothing at all here. One that the machine did not run for a while catches up.
+  CHECK(eventually(each_has_many));
   board->over = 1;
   for (Child& child : children) CHECK(child.wait() == Exit{0, 0});
 }

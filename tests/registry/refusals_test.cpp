@@ -34,7 +34,9 @@ support::Finished compile(const std::string& body) {
   for (std::string word; std::getline(words, word, '|');) command.push_back(word);
   for (const char* word : {"-std=c++20", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only"}) command.push_back(word);
   command.push_back(file);
-  return support::run(command, {"LC_ALL=C"});
+  support::Program compiler{command, {"LC_ALL=C"}};
+  const support::Exit exit = compiler.wait(std::chrono::seconds{support::kLifetime + 5});  // a busy machine takes its time over it
+  return {exit.code, exit.signal, compiler.out(), compiler.err()};
 }
 
 }  // namespace

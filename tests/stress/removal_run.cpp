@@ -27,7 +27,7 @@ struct State {
 // Until all workers are here, or it takes too long.
 void meet(State& s) {
   const std::uint64_t here = s.met.fetch_add(1) + 1, all = (here + kWorkers - 1) / kWorkers * kWorkers;
-  for (const std::int64_t give_up = now_ns() + 2'000'000'000; s.met < all && now_ns() < give_up;) nap(100us);
+  for (const std::int64_t give_up = now_ns() + 5'000'000'000; s.met < all && now_ns() < give_up;) nap(100us);
 }
 
 // One removal at a time, and nobody inside: who comes next keeps out those who lock the file at its path, whatever he had open before.

@@ -105,9 +105,13 @@ class Store:
 
     def hold(self, name, *options, command=("sh", "-c", HOLD), **how):
         """`run` with a command that says "up" and lives until its stdin is closed."""
-        process = self.start("run", *options, name, "--", *command, **how)
-        expect(process.stdout.readline() == b"up\n", "the holder did not start", process.poll())
-        return process
+        for _ in range(10):
+            process = self.start("run", *options, name, "--", *command, **how)
+            if process.stdout.readline() == b"up\n":
+                return process
+            if "--expire" not in options or process.wait(timeout=PATIENCE) != 76:  # a slow machine may be too late for a short lease
+                break
+        raise AssertionError("the holder did not start", process.poll())
 
 
 def finish(process):
@@ -269,7 +273,7 @@ def _(store):
 def _(store):
     holder = store.hold("a", "--expire", "1", "--on-lost", "warn")
     holder.send_signal(signal.SIGSTOP)
-    expect(store.do("run", "-w", "10", "a", "true").code == 0)  # the lease ends, though its holder lives
+    expect(store.do("run", "-w", "19", "a", "true").code == 0)  # the lease ends, though its holder lives
     holder.send_signal(signal.SIGCONT)
     expect(b"lost" in holder.stderr.readline())
     expect(finish(holder) == 76)
@@ -845,7 +849,7 @@ def _(store):
     os.close(reader)
     os.close(writer)
     holder.send_signal(signal.SIGSTOP)
-    expect(store.do("run", "-w", "10", "a", "true").code == 0)
+    expect(store.do("run", "-w", "19", "a", "true").code == 0)
     holder.send_signal(signal.SIGCONT)
     expect(finish(holder) == 76)
 
@@ -855,22 +859,25 @@ def _(store):
 
 @claim("a lease is renewed while the command runs")
 def _(store):
-    for lease in (1.5, 4, 12):  # a busy machine may keep a holder from renewing a short one
-        holder, end = store.hold("a", "--expire", str(lease)), time.monotonic() + 2.1 * lease
+    for _ in range(5):  # a machine that gives run no time for a second makes it lose the lock, and say so
+        holder = store.hold("a", "--expire", "1.5")
         shown = store.status("a")["holder"]
-        while time.monotonic() < end and store.do("run", "-n", "a", "true").code == 75:
-            pass
-        kept, after = time.monotonic() >= end, store.status("a")["holder"]
-        if finish(holder) == 0 and kept and after["fence"] == shown["fence"]:
-            expect(shown["expiry"] and 0 < shown["expires_in_ms"] <= lease * 1000, shown)
-            return
-    expect(False, "lost each of them")
+        end = time.monotonic() + 3.2
+        codes = set()
+        while time.monotonic() < end and holder.poll() is None:
+            codes.add(store.do("run", "-n", "a", "true").code)
+        last = store.status("a")["holder"]
+        code = finish(holder)
+        if code != 76:
+            break
+    expect(shown and shown["expiry"] and 0 < shown["expires_in_ms"] <= 1500, shown)
+    expect(codes == {75} and last and last["fence"] == shown["fence"] and code == 0, codes, last, code)
 
 
 def lose(store, holder):
     """Lets the lease of `holder` end while it is stopped and its command is not."""
     holder.send_signal(signal.SIGSTOP)
-    expect(store.do("run", "-w", "10", "a", "true").code == 0)
+    expect(store.do("run", "-w", "19", "a", "true").code == 0)
     holder.send_signal(signal.SIGCONT)
 
 

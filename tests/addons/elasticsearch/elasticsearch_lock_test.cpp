@@ -6,6 +6,10 @@
 #include <sys/mount.h>
 
 #include <algorithm>
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <string>
 #include <thread>
 
 #include "addons/support/elasticsearch_server.hpp"
@@ -76,20 +80,27 @@ TEST_CASE("whoever renews is watched anew") {
   REQUIRE_SERVER(ElasticsearchServer);
   const ElasticsearchServer server;
   ElasticsearchLock lock{"x", {.timeout = 20s, .retry_interval = 10ms}, server.url()};
-  const auto renew = [&] { server.ask("PUT", "/_doc/" + lock.key(), held_by_stranger(400)); };
-  renew();
-  std::atomic<std::chrono::steady_clock::time_point> last{};
+  // Each time with another fence, ahead of any clock's: the next one tells which of them was seen last.
+  constexpr std::uint64_t kFence = 5'000'000'000'000'000'000;
+  std::array<std::atomic<std::chrono::steady_clock::time_point>, 11> asked{};
+  const auto renew = [&](std::size_t i) {
+    json document = held_by_stranger(400);
+    document["fence"] = std::to_string(kFence + i);
+    asked.at(i) = std::chrono::steady_clock::now();
+    server.ask("PUT", "/_doc/" + lock.key(), document);
+  };
+  renew(0);
   std::jthread renews{[&] {
-    for (int i = 0; i < 10; ++i) {
+    for (std::size_t i = 1; i < asked.size(); ++i) {
       std::this_thread::sleep_for(100ms);
-      last = std::chrono::steady_clock::now();  // before the request
-      renew();
+      renew(i);
     }
   }};
   lock.acquire();
   const auto now = std::chrono::steady_clock::now();
   // On a machine that is too slow to renew in time, the lock may be had earlier; then it was not renewed for as long.
-  CHECK(now - last.load() >= 300ms);
+  REQUIRE(lock.fence() > kFence);
+  CHECK(now - asked.at(lock.fence() - kFence - 1).load() >= 400ms);
 }
 
 TEST_CASE("a document that another object of the process has seen need not be watched again") {
