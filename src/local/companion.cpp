@@ -95,11 +95,7 @@ void create(const Companion::Place& place) {
 void lock_init_byte(int fd, short type, const std::string& path) {
   const auto give_up = clock().monotonic() + std::chrono::seconds{1};
   for (auto nap = std::chrono::microseconds{20};; nap = std::min(2 * nap, std::chrono::microseconds{5000})) {
-    struct flock lock {};
-    lock.l_type = type;
-    lock.l_whence = SEEK_SET;
-    lock.l_start = kInitByte;
-    lock.l_len = 1;
+    struct flock lock = posix::byte_range(type, kInitByte, 1);
     if (posix::sys_fcntl_lock(fd, F_OFD_SETLK, &lock) == 0) return;
     if (errno != EAGAIN && errno != EACCES) posix::throw_errno("cannot lock " + path);
     if (clock().monotonic() >= give_up)

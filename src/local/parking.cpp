@@ -22,8 +22,10 @@ using std::chrono::nanoseconds;
 
 namespace {
 
-constexpr nanoseconds kSlice = milliseconds{50};        // the longest sleep without a look
-constexpr nanoseconds kBlindSlice = milliseconds{8};    // the same where a death would wake nobody; a death is to be noticed within 10
+constexpr nanoseconds kSlice = milliseconds{50};        // the longest sleep without a look,
+constexpr nanoseconds kLongSlice = 3 * kSlice;          // and for one of a crowd behind the heir,
+constexpr std::int64_t kFew = 16;                       // which is more than these
+constexpr nanoseconds kBlindSlice = milliseconds{8};    // as kSlice where a death would wake nobody; a death is to be noticed within 10
 constexpr nanoseconds kHandAfter = microseconds{500};  // a release hands the lock over to an heir that has waited this long
 constexpr int kYields = 32;                            // how often the heir lets others run before it sleeps through a grant or a release
 constexpr nanoseconds kReservation = milliseconds{5};   // how long a reservation counts: the heir may be stopped
@@ -66,6 +68,12 @@ void wake_heir(Entry& entry) {
   entry.heir.fetch_add(1);
   SHERLOCK_STEP("wake: the heir's word is changed");
   posix::futex_wake_all(entry.heir);  // one, or one more that does not know yet that it lost the seat
+}
+
+// One of a crowd looks less often, for others look too: a thousand that look twenty times a second leave a slow machine no time for the lock.
+nanoseconds slice_of_elder(const Entry& entry) {
+  const std::int64_t elders = entry.elder_count.load(std::memory_order_relaxed);
+  return std::clamp(elders * (kSlice / kFew), kSlice, kLongSlice);
 }
 
 // On the words at once, where the kernel can; otherwise on the first, in short slices.
@@ -286,10 +294,10 @@ bool Waiter::sleep_as_heir(Companion& companion, const Found& found, std::uint64
 void Waiter::sleep_in_queue(Entry& entry, std::uint64_t word, std::uint32_t queue_word, std::uint32_t elders_word, nanoseconds now,
                             nanoseconds until, const Word& stopped) {
   const bool reserved = gate::state(word) == GateState::reserved;
-  until = std::min(until, now + (reserved ? nanoseconds{milliseconds{1}} : kSlice));
   // Who has slept through a slice lost its place in the kernel's queue; among the elders it is ahead of all newcomers.
   const bool elder = now - since_ >= kSlice - milliseconds{1};
   if (elder) entry.elder_count.fetch_add(1);
+  until = std::min(until, now + (reserved ? kReservation : elder ? slice_of_elder(entry) : kSlice));
   posix::FutexWaiter on[2] = {elder ? posix::FutexWaiter{entry.elders, elders_word} : posix::FutexWaiter{entry.queue, queue_word}, {stopped, 0}};
   const long woken = sleep_on(on, 2, until);
   const int error = errno;

@@ -15,24 +15,15 @@
 namespace sherlock::local {
 namespace {
 
-struct flock range(std::int64_t start, std::int64_t length, short type) {
-  struct flock lock {};
-  lock.l_type = type;
-  lock.l_whence = SEEK_SET;
-  lock.l_start = start;
-  lock.l_len = length;
-  return lock;
-}
-
 bool lock_byte(int fd, std::int64_t byte) {
-  struct flock lock = range(byte, 1, F_WRLCK);
+  struct flock lock = posix::byte_range(F_WRLCK, byte, 1);
   if (posix::sys_fcntl_lock(fd, F_OFD_SETLK, &lock) == 0) return true;
   if (errno == EAGAIN || errno == EACCES) return false;
   posix::throw_errno("cannot lock a byte of the companion");
 }
 
 bool anybody_else_has(int fd, std::int64_t start, std::int64_t length) {
-  struct flock lock = range(start, length, F_WRLCK);
+  struct flock lock = posix::byte_range(F_WRLCK, start, length);
   if (posix::sys_fcntl_lock(fd, F_OFD_GETLK, &lock) != 0) posix::throw_errno("cannot ask for the locks of the companion");
   return lock.l_type != F_UNLCK;
 }

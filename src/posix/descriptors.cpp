@@ -157,9 +157,7 @@ void LockFd::reset() noexcept {
     struct stat now;
     const bool intact = sys_fstat(fd_, &now) == 0 && same_file(now, opened_);
     if (intact && kept_ && now.st_nlink > 0 && recorded != open.end()) {
-      struct flock all {};
-      all.l_type = F_UNLCK;
-      all.l_whence = SEEK_SET;
+      struct flock all = byte_range(F_UNLCK, 0, 0);
       sys_fcntl_lock(fd_, F_OFD_SETLK, &all);
       recorded->idle = true;
     } else {

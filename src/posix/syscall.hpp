@@ -46,6 +46,15 @@ int sys_openat(int dir, const char* path, int flags, mode_t mode = 0);
 void sys_close(int fd);  // never retried: after EINTR the descriptor is gone on Linux (close(2)), and its number may be a stranger's
 int sys_flock(int fd, int operation);
 int sys_fcntl_lock(int fd, int command, struct flock* range);
+// What that asks with: `length` bytes from `start` of the file; length 0: all from there on.
+inline struct flock byte_range(short type, off_t start, off_t length) {
+  struct flock range {};
+  range.l_type = type;
+  range.l_whence = SEEK_SET;
+  range.l_start = start;
+  range.l_len = length;
+  return range;
+}
 int sys_fstat(int fd, struct stat* result);
 int sys_fstatat(int dir, const char* path, struct stat* result, int flags);
 int sys_fstatfs(int fd, struct statfs* result);

@@ -2,6 +2,9 @@
 // 1 to 1,000 processes wait for one lock, which each holds for a millisecond: does a release wake one of them, or all? What a waiter takes of memory, and how
 // often it looks by itself while nothing happens.
 #include <fmt/core.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -18,20 +21,43 @@ constexpr std::size_t kMost = 1 << 16;
 
 struct State {
   std::atomic<int> ready;
-  std::atomic<bool> go, stop, keep;  // keep: who has the lock does not let go
+  std::atomic<bool> stop, keep;  // keep: who has the lock does not let go
   std::atomic<pid_t> holder;
   std::atomic<std::int64_t> released, own_kib;  // by holders; of all together
   std::atomic<std::size_t> hand_offs;
   float took[kMost];  // microseconds
 };
 
-void take_turns(State& s, const Kind& kind) {
+// Processes sleep here until all may go: a thousand that look now and then would leave a slow machine no time for those who are not ready.
+class Start {
+ public:
+  Start() : event_{eventfd(0, EFD_CLOEXEC)} {
+    if (event_ < 0) throw std::runtime_error{"cannot make an eventfd"};
+  }
+  ~Start() { close(event_); }
+  Start(const Start&) = delete;
+  Start& operator=(const Start&) = delete;
+
+  void wait() const {
+    pollfd event{event_, POLLIN, 0};
+    while (poll(&event, 1, -1) != 1) {
+    }
+  }
+  void go() const {
+    if (eventfd_write(event_, 1) != 0) throw std::runtime_error{"cannot write to an eventfd"};
+  }
+
+ private:
+  const int event_;
+};
+
+void take_turns(State& s, const Start& start, const Kind& kind) {
   const std::int64_t own = own_memory();
   const auto lock = kind.make();
   lock->pairs(1);
   s.own_kib.fetch_add(own_memory() - own);
   s.ready.fetch_add(1);
-  await([&] { return s.go.load(); }, stress::milliseconds{5});
+  start.wait();
   while (!s.stop) {
     lock->lock();
     const std::int64_t now = now_ns(), released = s.released;
@@ -55,15 +81,16 @@ struct Outcome {
 
 Outcome measure(const Kind& kind, int waiters, double seconds) {
   const stress::Shared<State> s;
+  const Start start;
   Children all;
   std::vector<pid_t> pids;
-  for (int i = 0; i <= waiters; ++i) pids.push_back(all.add([&] { take_turns(*s, kind); }));
+  for (int i = 0; i <= waiters; ++i) pids.push_back(all.add([&] { take_turns(*s, start, kind); }));
   const auto all_ready = [&] {
     if (!all.all_there()) throw std::runtime_error{"not all processes could wait"};
     return s->ready == waiters + 1;
   };
   await(all_ready, stress::milliseconds{5});
-  s->go = true;
+  start.go();
   const auto all_switches = [&](pid_t except) {
     std::int64_t n = 0;
     for (const pid_t pid : pids) n += pid == except ? 0 : context_switches(pid);

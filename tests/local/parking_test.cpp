@@ -514,6 +514,35 @@ TEST_CASE("who waits behind the heir asks nobody before its time has come: the h
   CHECK(gate::flags(look.word()) == 0);
 }
 
+TEST_CASE("one of a crowd behind the heir looks less often than one of a few", "[parking][process]") {
+  const Playground ground;
+  const auto companion = ground.open();
+  Contender holder{*companion};
+  REQUIRE(holder.try_once());
+  Child heir{[&] {
+    const auto mine = ground.open();
+    Contender contender{*mine};
+    contender.wait();
+    return contender.release() ? 0 : 1;
+  }};
+  REQUIRE(asleep_as_heir(holder));
+  Contender second{*companion};
+  const auto sleeps_with = [&](std::uint32_t elders) {
+    second.entry().elder_count = elders;
+    FaultScript script;
+    script.count<&Syscalls::futex_waitv>();
+    second.wait_once(sherlock::clock().monotonic() + 650ms);
+    second.leave();
+    return script.calls<&Syscalls::futex_waitv>();
+  };
+  // One slice as everybody's, then four of three times that, and one to spare. A machine that stands still makes them fewer.
+  CHECK(sleeps_with(1000) <= 6);
+  CHECK(sleeps_with(~0u - 1) <= 6);  // what somebody else has written there
+  CHECK(eventually([&] { return sleeps_with(0) > 6; }));
+  CHECK(holder.release());
+  CHECK(heir.wait() == Exit{0, 0});
+}
+
 TEST_CASE("waiting for an entry that is given to another key ends at once", "[parking]") {
   const Playground ground;
   const auto companion = ground.open();

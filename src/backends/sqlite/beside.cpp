@@ -53,11 +53,7 @@ void Beside::guard() {
   char versions[2] = {};  // for writing and for reading: 2 with a log (fileformat2.html, 1.3)
   if (!fd || ::pread(fd.get(), versions, sizeof versions, 18) != sizeof versions || versions[1] != 2) return;
   // Where SQLite's os_unix.c has the shared lock of a connection.
-  struct flock range {};
-  range.l_type = F_RDLCK;
-  range.l_whence = SEEK_SET;
-  range.l_start = 0x40000002;
-  range.l_len = 510;
+  struct flock range = posix::byte_range(F_RDLCK, 0x40000002, 510);
   if (posix::sys_fcntl_lock(fd.get(), F_OFD_SETLK, &range) != 0) {
     if (errno == EAGAIN || errno == EACCES) throw Busy{SQLITE_BUSY};
     return;  // a second line of defence, where there are such locks

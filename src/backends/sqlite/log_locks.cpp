@@ -45,17 +45,8 @@ constexpr int room_of(const sqlite3_vfs& vfs) {
 
 Ours& ours(sqlite3_file* file) { return *reinterpret_cast<Ours*>(reinterpret_cast<char*>(file) + room_of(*unix_vfs)); }
 
-struct flock range(short type, off_t start, off_t length) {
-  struct flock made {};
-  made.l_type = type;
-  made.l_whence = SEEK_SET;
-  made.l_start = start;
-  made.l_len = length;
-  return made;
-}
-
 int lock(const posix::LockFd& index, short type, off_t start, off_t length) {
-  struct flock wanted = range(type, start, length);
+  struct flock wanted = posix::byte_range(type, start, length);
   if (posix::sys_fcntl_lock(index.get(), F_OFD_SETLK, &wanted) == 0) return SQLITE_OK;
   return errno == EAGAIN || errno == EACCES ? SQLITE_BUSY : SQLITE_IOERR_SHMLOCK;
 }
@@ -65,7 +56,7 @@ int lock(const posix::LockFd& index, short type, off_t start, off_t length) {
 int share_index(const posix::LockFd& index) {
   const int alone = lock(index, F_WRLCK, kUsed, 1);
   if (alone == SQLITE_BUSY) {
-    struct flock other = range(F_WRLCK, kUsed, 1);
+    struct flock other = posix::byte_range(F_WRLCK, kUsed, 1);
     if (posix::sys_fcntl_lock(index.get(), F_OFD_GETLK, &other) != 0) return SQLITE_IOERR_SHMLOCK;
     if (other.l_type != F_RDLCK) return SQLITE_BUSY;  // who is about to clear it may die before
   } else if (alone != SQLITE_OK) {

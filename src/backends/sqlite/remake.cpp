@@ -31,11 +31,7 @@ class Alone {
 
  private:
   bool lock(short type) const {
-    struct flock range {};
-    range.l_type = type;
-    range.l_whence = SEEK_SET;
-    range.l_start = local::kInitByte;
-    range.l_len = 1;
+    struct flock range = posix::byte_range(type, local::kInitByte, 1);
     return posix::sys_fcntl_lock(fd_, F_OFD_SETLK, &range) == 0;
   }
 
